@@ -1,0 +1,58 @@
+"""The sidecar's configuration file: written by the controller, re-read by the sidecar on change.
+
+Only what may change while a pod runs is here; what needs a restart (ports, mode, image) is in the
+container's arguments.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+CONFIG_VERSION = 1
+MAX_CONFIG_BYTES = 64 * 1024
+
+
+class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Settings of one ObservedModel's sidecars. Every field has a default, so `{"version": 1}` is
+    a whole configuration.
+    """
+
+    version: Annotated[int, msgspec.Meta(ge=1, le=CONFIG_VERSION)]
+    revision: str = ""
+    """A word that names this content; the sidecar reports the one in force."""
+    model: str = ""
+    """Name of the ObservedModel."""
+    engine: str = "Auto"
+    """Type of the engine, as in `spec.engine.type`, as decided for the pod when `Auto`."""
+    max_model_labels: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 32
+    """Distinct values of the label `model`; further ones count as `_other`. Default 32: some 180
+    series for each model and operation, so 32 stay within one scrape's usual limit."""
+    window_seconds: Annotated[int, msgspec.Meta(ge=10, le=3600)] = 300
+    """What `window` of the summary covers, in seconds. Default 300: the 5 minutes of the usual
+    dashboards; longer shows a change later."""
+
+
+class ConfigError(ValueError):
+    """A configuration that is not used; the message says where it is wrong and what is allowed."""
+
+
+_decoder = msgspec.json.Decoder(SidecarConfig)
+
+
+def decode_config(body: bytes) -> SidecarConfig:
+    """The configuration in `body`.
+
+    Raises:
+        ConfigError: not JSON, an unknown field, or a value out of range.
+    """
+    if len(body) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"{len(body)} bytes; at most {MAX_CONFIG_BYTES} are read")
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise ConfigError(str(error)) from error
+
+
+def encode_config(config: SidecarConfig) -> bytes:
+    """`config` as JSON, keys in a fixed order."""
+    return msgspec.json.encode(config, order="deterministic")

@@ -1,0 +1,132 @@
+"""Every name that more than one part of Sidelight uses: change one here and nowhere else.
+
+Standard library only, so that even the smallest program may import it.
+"""
+
+from enum import StrEnum
+
+GROUP = "sidelight.dev"
+API_VERSION = "v1alpha1"
+KIND = "ObservedModel"
+PLURAL = "observedmodels"
+SINGULAR = "observedmodel"
+SHORT_NAME = "om"
+
+# --- labels and annotations on pods and on what the controller makes ---------------------------
+LABEL_INJECTED = "sidelight.dev/injected"
+"""`"true"` on every pod that carries a sidecar: what the controller and the PodMonitor select."""
+LABEL_MODEL = "sidelight.dev/model"
+"""The ObservedModel's name: on injected pods, and on the ConfigMap and Secret made for it."""
+LABEL_INJECT = "sidelight.dev/inject"
+"""Set to `"false"` on a pod by its owner: this pod is never injected."""
+LABEL_VERSION = "sidelight.dev/version"
+"""The model version a pod serves, in its owner's words; first choice of `spec.version.labels`."""
+ANNOTATION_INJECTION = "sidelight.dev/injection"
+"""On injected pods: what was decided and why (JSON, see `InjectionRecord` in `injection.py`)."""
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY = "sidelight"
+
+# --- names inside an injected pod ----------------------------------------------------------------
+SIDECAR_CONTAINER = "sidelight"
+INIT_CONTAINER = "sidelight-init"
+CONFIG_VOLUME = "sidelight-config"
+TOKEN_VOLUME = "sidelight-token"  # noqa: S105 - the name of a volume
+CONFIG_DIRECTORY = "/etc/sidelight/config"
+CONFIG_FILE = "/etc/sidelight/config/config.json"
+CONFIG_KEY = "config.json"
+TOKEN_DIRECTORY = "/etc/sidelight/token"  # noqa: S105 - a path
+TOKEN_FILE = "/etc/sidelight/token/token"  # noqa: S105 - a path
+TOKEN_KEY = "token"  # noqa: S105 - the name of a key
+ADMIN_PORT_NAME = "sidelight"
+
+# --- ports in an injected pod --------------------------------------------------------------------
+RELAY_PORT = 15001
+"""Where redirected connections arrive."""
+LIVENESS_PORT = 15008
+"""Redirected in the kernel to the engine's port, around the relay (mode Redirect)."""
+ADMIN_PORT = 15020
+"""/metrics, /healthz, /readyz, /summary of the sidecar."""
+TAKEOVER_PORT = 15080
+"""Where the engine listens after PortTakeover moved it."""
+RESERVED_PORTS = frozenset({RELAY_PORT, LIVENESS_PORT, ADMIN_PORT, TAKEOVER_PORT})
+
+
+def config_name(model: str) -> str:
+    """Name of the ConfigMap and of the Secret that the controller keeps for an ObservedModel."""
+    return f"sidelight-{model}"
+
+
+class ConditionType(StrEnum):
+    """Conditions in an ObservedModel's status."""
+
+    READY = "Ready"
+    """All of the below that apply are true."""
+    INJECTED = "Injected"
+    """Every selected pod carries a sidecar."""
+    TRAFFIC_OBSERVED = "TrafficObserved"
+    """At least one request was seen by a sidecar of a pod that now exists."""
+
+
+class Reason(StrEnum):
+    """Why something is as it is: one word, the same in logs, Events, metrics and status.
+
+    `docs/reasons.md` has a row for each; a test says so.
+    """
+
+    # the webhook's and `sidelight inject`'s answers
+    INJECTED = "Injected"
+    NO_MODEL_MATCHES = "NoModelMatches"
+    SEVERAL_MODELS_MATCH = "SeveralModelsMatch"
+    OPTED_OUT = "OptedOut"
+    HOST_NETWORK = "HostNetwork"
+    ENGINE_UNKNOWN = "EngineUnknown"
+    ENGINE_CONTAINER_NOT_FOUND = "EngineContainerNotFound"
+    PORT_UNKNOWN = "PortUnknown"
+    PORT_NOT_FOUND = "PortNotFound"
+    PORT_RESERVED = "PortReserved"
+    NAME_TAKEN = "NameTaken"
+    PRIVILEGE_NOT_ALLOWED = "PrivilegeNotAllowed"
+    PORT_NOT_MOVABLE = "PortNotMovable"
+    PROBE_NOT_SUPPORTED = "ProbeNotSupported"
+    UNSUPPORTED_POD = "UnsupportedPod"
+    INJECTION_FAILED = "InjectionFailed"
+
+    # why a mode was chosen
+    MODE_REQUESTED = "ModeRequested"
+    REDIRECT_ALLOWED = "RedirectAllowed"
+    POD_SECURITY_FORBIDS_REDIRECT = "PodSecurityForbidsRedirect"
+
+    # why a selected pod is not observed
+    CREATED_BEFORE_MODEL = "CreatedBeforeModel"
+    WEBHOOK_MISSED = "WebhookMissed"
+    BELONGS_TO_OTHER_MODEL = "BelongsToOtherModel"
+    POD_NOT_RUNNING = "PodNotRunning"
+    SIDECAR_NOT_READY = "SidecarNotReady"
+    SIDECAR_UNREACHABLE = "SidecarUnreachable"
+    SIDECAR_REFUSED_TOKEN = "SidecarRefusedToken"  # noqa: S105 - a reason
+    SUMMARY_NOT_UNDERSTOOD = "SummaryNotUnderstood"
+
+    # conditions
+    ALL_PODS_OBSERVED = "AllPodsObserved"
+    SOME_PODS_NOT_OBSERVED = "SomePodsNotObserved"
+    NO_PODS_SELECTED = "NoPodsSelected"
+    ALL_PODS_INJECTED = "AllPodsInjected"
+    SOME_PODS_NOT_INJECTED = "SomePodsNotInjected"
+    REQUESTS_SEEN = "RequestsSeen"
+    NO_REQUESTS_YET = "NoRequestsYet"
+    NO_SIDECAR_ANSWERED = "NoSidecarAnswered"
+
+
+class InterceptionMode(StrEnum):
+    """How requests are led through the sidecar."""
+
+    REDIRECT = "Redirect"
+    PORT_TAKEOVER = "PortTakeover"
+
+
+class TokenSource(StrEnum):
+    """Where a token count comes from; counts of different sources are never added up."""
+
+    USAGE = "usage"
+    TOKENIZED = "tokenized"
+    ESTIMATED = "estimated"

@@ -1,0 +1,160 @@
+"""What a sidecar tells the operator: the wire format of `GET /summary` (JSON).
+
+Rules:
+1. Everything in it can be merged over pods by addition: counters and sketches.
+2. No payload, no header, no client address; labels are bounded where they are made.
+3. `version` grows when a reader of the old format would be misled; a new field alone does not.
+   Readers ignore fields they do not know.
+"""
+
+import msgspec
+
+from sidelight_contract.sketch import Sketch
+
+SUMMARY_VERSION = 1
+MAX_SUMMARY_BYTES = 4 * 1024 * 1024
+"""A reader refuses more: 32 models x 16 operations x 4 full sketches stay well below it."""
+
+
+class TokenCounts(msgspec.Struct, omit_defaults=True):
+    """Tokens by where the count comes from; `estimated_*` are never part of the others."""
+
+    prompt: int = 0
+    output: int = 0
+    cached_prompt: int = 0
+    """Part of `prompt` that came from the engine's cache."""
+    reasoning: int = 0
+    """Part of `output` that was reasoning."""
+    estimated_output: int = 0
+    """Output-bearing events of exchanges without `usage` (an estimate of their output tokens)."""
+
+
+class Traffic(msgspec.Struct, omit_defaults=True):
+    """What one model did in one operation, over some span of time."""
+
+    model: str
+    """The served model as the engine names it; `_unknown` or `_other` when it may not be a label."""
+    operation: str
+    """`chat`, `text_completion`, ... (the `operation` label of the metrics)."""
+    requests: int = 0
+    """Exchanges that ended, well or not."""
+    streamed: int = 0
+    """Of them, those answered as a stream."""
+    codes: dict[str, int] = {}  # noqa: RUF012 - msgspec copies an empty default
+    """By HTTP status as sent to the client; `499`: the client left first."""
+    errors: dict[str, int] = {}  # noqa: RUF012
+    """By `error_type`; a 200 stream that failed midway counts here."""
+    finish_reasons: dict[str, int] = {}  # noqa: RUF012
+    tokens: TokenCounts = msgspec.field(default_factory=TokenCounts)
+    usage_missing: int = 0
+    """Successful generating exchanges whose engine reported no usage."""
+    time_to_first_token: Sketch = msgspec.field(default_factory=Sketch)
+    time_per_output_token: Sketch = msgspec.field(default_factory=Sketch)
+    inter_chunk_latency: Sketch = msgspec.field(default_factory=Sketch)
+    duration: Sketch = msgspec.field(default_factory=Sketch)
+
+    def merge(self, other: "Traffic") -> None:
+        """Add all of `other`; model and operation stay this one's."""
+        self.requests += other.requests
+        self.streamed += other.streamed
+        self.usage_missing += other.usage_missing
+        for mine, theirs in (
+            (self.codes, other.codes),
+            (self.errors, other.errors),
+            (self.finish_reasons, other.finish_reasons),
+        ):
+            for key, count in theirs.items():
+                mine[key] = mine.get(key, 0) + count
+        for name in TokenCounts.__struct_fields__:
+            setattr(self.tokens, name, getattr(self.tokens, name) + getattr(other.tokens, name))
+        self.time_to_first_token.merge(other.time_to_first_token)
+        self.time_per_output_token.merge(other.time_per_output_token)
+        self.inter_chunk_latency.merge(other.inter_chunk_latency)
+        self.duration.merge(other.duration)
+
+
+class RelayCounters(msgspec.Struct, omit_defaults=True):
+    """The relay's own counts since the container started (they outlive the observer)."""
+
+    flows_opened: int = 0
+    flows_closed: int = 0
+    flows_gapped_queue_full: int = 0
+    """Connections of which bytes were not observed because the observer lagged."""
+    flows_gapped_no_observer: int = 0
+    """Connections of which bytes were not observed because no observer ran."""
+    gap_bytes: int = 0
+    connect_errors: int = 0
+    resets_client: int = 0
+    resets_engine: int = 0
+    refused_not_redirected: int = 0
+    accept_errors: int = 0
+    observer_starts: int = 0
+    bytes_to_engine: int = 0
+    bytes_to_client: int = 0
+    queue_bytes_high_water: int = 0
+
+
+class SidecarState(msgspec.Struct, omit_defaults=True):
+    """Who is speaking."""
+
+    release: str
+    """Sidelight's version, such as `0.1.0`."""
+    started_at: float
+    """Unix seconds at which this observer began to count."""
+    boot_id: str
+    """Changes when the observer restarts, and with it everything in `total` starts from zero."""
+    model: str = ""
+    """Name of the ObservedModel; empty outside Kubernetes."""
+    config_revision: str = ""
+    """`revision` of the configuration in force; empty while there is none."""
+    config_error: str = ""
+    """Why the newest configuration file is not in force; empty when it is."""
+    in_flight: int = 0
+    flows_unparsed: int = 0
+    """Connections whose bytes could not be followed (not HTTP/1.1, or ambiguous framing)."""
+
+
+class Summary(msgspec.Struct):
+    """The whole answer. `window` covers the last `window_seconds`, `total` all since `started_at`."""
+
+    sidecar: SidecarState
+    generated_at: float
+    """Unix seconds."""
+    window_seconds: float
+    """How much time `window` covers; shorter than the setting right after a start."""
+    window: list[Traffic]
+    total: list[Traffic]
+    relay: RelayCounters = msgspec.field(default_factory=RelayCounters)
+    version: int = SUMMARY_VERSION
+
+
+class SummaryError(ValueError):
+    """A summary that cannot be used; the message says what is wrong with it."""
+
+
+_decoder = msgspec.json.Decoder(Summary)
+
+
+def encode_summary(summary: Summary) -> bytes:
+    """`summary` as JSON."""
+    return msgspec.json.encode(summary)
+
+
+def decode_summary(body: bytes) -> Summary:
+    """The summary in `body`.
+
+    Raises:
+        SummaryError: too large, not this format, or of a newer version than this reader knows.
+    """
+    if len(body) > MAX_SUMMARY_BYTES:
+        raise SummaryError(f"summary of {len(body)} bytes; at most {MAX_SUMMARY_BYTES} are read")
+    try:
+        summary = _decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise SummaryError(f"not a summary: {error}") from error
+    if summary.version > SUMMARY_VERSION:
+        raise SummaryError(
+            f"summary version {summary.version} is newer than {SUMMARY_VERSION}; "
+            "upgrade the operator before the sidecars"
+        )
+    return summary

@@ -1,0 +1,1 @@
+"""The Sidelight operator: injection, webhook, controller and the `sidelight` command."""

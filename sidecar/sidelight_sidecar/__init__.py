@@ -1,0 +1,1 @@
+"""The Sidelight sidecar: a byte relay in the path and an observer off it."""
