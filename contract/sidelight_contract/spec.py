@@ -1,0 +1,190 @@
+"""`ObservedModel.spec`: what a user asks for. The CRD's schema is generated from this module.
+
+Every field has a meaning, a unit where it has one, and a default with its reason; `crd.py` turns
+them into the descriptions that `kubectl explain om.spec` shows. A rule about several fields is a
+CEL rule (`x-kubernetes-validations`), so that the API server refuses with a sentence.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sidelight_contract.names import LABEL_VERSION, RESERVED_PORTS
+
+
+class Resource(BaseModel):
+    """Base of everything in the resource: camelCase on the wire, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+def cel(*rules: tuple[str, str]) -> dict[str, Any]:
+    """The schema extension for CEL rules, each a pair of expression and sentence."""
+    return {
+        "x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]
+    }
+
+
+class SelectorOperator(StrEnum):
+    """Operators of Kubernetes label selectors."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class SelectorRequirement(Resource):
+    """One expression of a label selector."""
+
+    key: str = Field(min_length=1, max_length=317, description="Label key.")
+    operator: SelectorOperator = Field(description="How the label is compared with `values`.")
+    values: list[str] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Values for In and NotIn; empty for Exists and DoesNotExist.",
+    )
+
+
+class Selector(Resource):
+    """Which pods of the namespace are observed; a standard Kubernetes label selector."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "(has(self.matchLabels) && size(self.matchLabels) > 0) || "
+                "(has(self.matchExpressions) && size(self.matchExpressions) > 0)",
+                "selector must name at least one label: an empty selector would select every pod "
+                "of the namespace",
+            )
+        )
+    )
+
+    match_labels: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Labels that a pod must carry, all of them.",
+    )
+    match_expressions: list[SelectorRequirement] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Expressions that must hold for a pod's labels, all of them.",
+    )
+
+
+class EngineType(StrEnum):
+    """Inference servers that Sidelight knows by name (`docs/engines.md`)."""
+
+    AUTO = "Auto"
+    VLLM = "VLLM"
+    SGLANG = "SGLang"
+    TGI = "TGI"
+    LLAMA_CPP = "LlamaCpp"
+    OLLAMA = "Ollama"
+    GENERIC = "Generic"
+
+
+_RESERVED = ", ".join(f"'{port}'" for port in sorted(RESERVED_PORTS))
+
+
+class Engine(Resource):
+    """The inference server in the pod."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "self.type != 'Generic' || self.port != ''",
+                "engine.type Generic needs engine.port: the port of an unknown server cannot be "
+                "guessed",
+            ),
+            (
+                "self.port == '' || (self.port.matches('^[0-9]{1,5}$') ? "
+                "int(self.port) >= 1 && int(self.port) <= 65535 : "
+                "self.port.matches('^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$') && "
+                "self.port.matches('[a-z]'))",
+                "engine.port must be a number from 1 to 65535 or the name of a container port",
+            ),
+            (
+                f"!(self.port in [{_RESERVED}])",
+                f"engine.port must not be one of Sidelight's own ports ({_RESERVED})",
+            ),
+        )
+    )
+
+    type: EngineType = Field(
+        default=EngineType.AUTO,
+        description="Which server it is. Auto (default) looks at the container's image, command "
+        "and arguments; a pod whose engine is not recognised is left alone and named in the status.",
+    )
+    container: str = Field(
+        default="",
+        max_length=63,
+        description="Name of the engine's container. Empty (default): the first container that is "
+        "recognised as an engine, or the only one.",
+    )
+    port: str = Field(
+        default="",
+        max_length=15,
+        description="Port on which the engine serves: a number, or the name of a container port. "
+        "Empty (default): read from the engine's arguments and environment, else its usual port.",
+    )
+
+
+class RequestedMode(StrEnum):
+    """Ways into the path that can be asked for."""
+
+    AUTO = "Auto"
+    REDIRECT = "Redirect"
+    PORT_TAKEOVER = "PortTakeover"
+
+
+class Interception(Resource):
+    """How requests are led through the sidecar."""
+
+    mode: RequestedMode = Field(
+        default=RequestedMode.AUTO,
+        description="Redirect: an init container with NET_ADMIN redirects the engine's port in the "
+        "pod's own network namespace; nothing about the engine changes. PortTakeover: the engine is "
+        "moved to another port by its own argument or environment variable and the sidecar takes "
+        "its place; needs no privilege and a known engine. Auto (default): Redirect where the "
+        "namespace's Pod Security level allows it, else PortTakeover; the status says which and why.",
+    )
+
+
+class Version(Resource):
+    """Where the name of the served model's version comes from."""
+
+    labels: list[str] = Field(
+        default_factory=lambda: [LABEL_VERSION, "app.kubernetes.io/version"],
+        min_length=1,
+        max_length=8,
+        description="Pod labels to look at, in order; the first that is there names the version. "
+        "A pod with none of them is known by its engine's image tag.",
+    )
+
+
+class ObservedModelSpec(Resource):
+    """What to observe, and how to get into its path."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "self.interception.mode != 'PortTakeover' || self.engine.type != 'Generic'",
+                "interception.mode PortTakeover cannot move the port of a Generic engine; use "
+                "Redirect or Auto, or name the engine's type",
+            )
+        )
+    )
+
+    selector: Selector = Field(description="Which pods of this namespace are observed.")
+    engine: Engine = Field(default_factory=Engine, description="The inference server in the pods.")
+    interception: Interception = Field(
+        default_factory=Interception, description="How requests are led through the sidecar."
+    )
+    version: Version = Field(
+        default_factory=Version, description="Where the model version's name comes from."
+    )

@@ -1,0 +1,174 @@
+"""`ObservedModel.status`: what the controller saw. The CRD's schema is generated from this module.
+
+Rules:
+1. Bounded whatever the fleet's size: `MAX_VERSIONS` versions, `MAX_NAMED_PODS` pods by name.
+2. Numbers for people are strings with a unit and three significant digits: exact floats would
+   rewrite the status with every request and claim more than a sketch knows.
+3. Every latency says how many requests it rests on; every token count, that it is the engine's own.
+"""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sidelight_contract.spec import Resource
+
+MAX_VERSIONS = 10
+MAX_NAMED_PODS = 20
+
+
+class StatusPart(Resource):
+    """Base of everything in the status; a newer controller's fields are ignored, not refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
+    )
+
+
+class Condition(StatusPart):
+    """A standard Kubernetes condition."""
+
+    type: str = Field(description="What it is about: Ready, Injected, TrafficObserved.")
+    status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
+    reason: str = Field(description="Why, in one word; docs/reasons.md lists all.")
+    message: str = Field(description="Why, in a sentence.")
+    last_transition_time: str = Field(
+        description="When `status` last changed.", json_schema_extra={"format": "date-time"}
+    )
+    observed_generation: int = Field(description="Generation of the spec that it speaks of.")
+
+
+class NotObservedPod(StatusPart):
+    """A pod that is selected and not observed."""
+
+    name: str = Field(description="The pod's name.")
+    reason: str = Field(description="Why it is not observed, in one word.")
+    message: str = Field(description="Why it is not observed, and what to do.")
+
+
+class Pods(StatusPart):
+    """How many of the selected pods are observed."""
+
+    selected: int = Field(description="Pods that the selector matches and that have not ended.")
+    observed: int = Field(description="Of them, those whose sidecar answered in the last round.")
+    ratio: str = Field(description="`observed/selected`, as kubectl prints it.")
+    not_observed: list[NotObservedPod] = Field(
+        default_factory=list,
+        description=f"Selected pods without observation, by name; at most {MAX_NAMED_PODS}.",
+    )
+    not_observed_total: int = Field(
+        default=0, description="How many there are, if more than are named."
+    )
+
+
+class ModeCount(StatusPart):
+    """How many pods are observed in one way, and why in that way."""
+
+    mode: str = Field(description="Redirect or PortTakeover.")
+    reason: str = Field(description="Why this mode, in one word.")
+    message: str = Field(description="Why this mode, in a sentence.")
+    pods: int = Field(description="Pods injected in this mode.")
+
+
+class Latency(StatusPart):
+    """Quantiles of a duration over the window, within 1 %."""
+
+    p50: str = Field(description="Median, such as `41.3ms`.")
+    p95: str = Field(description="95th percentile.")
+    p99: str = Field(description="99th percentile.")
+    count: int = Field(description="How many measurements they rest on.")
+
+
+class Traffic(StatusPart):
+    """Figures over the last minutes (`windowSeconds`)."""
+
+    requests: int = Field(description="Requests that ended in the window.")
+    requests_per_second: str = Field(description="Mean rate over the window.")
+    error_ratio: str = Field(
+        description="Share of them that failed; clients that hung up and requests that the engine "
+        "rightly refused (4xx) are not failures."
+    )
+    tokens_per_second: str = Field(
+        description="Output tokens a second over the window, from the engine's own `usage` alone."
+    )
+    time_to_first_token: Latency | None = Field(
+        default=None,
+        description="First byte of the request to the first output at the sidecar; streamed only.",
+    )
+    time_per_output_token: Latency | None = Field(
+        default=None, description="Mean time for each token after the first; streamed only."
+    )
+    duration: Latency | None = Field(
+        default=None, description="First byte of the request to last byte of the response."
+    )
+
+
+class Tokens(StatusPart):
+    """Token counts, apart by where they come from."""
+
+    prompt: int = Field(description="Prompt tokens, from the engine's `usage`.")
+    output: int = Field(description="Output tokens, from the engine's `usage`.")
+    estimated_output: int = Field(
+        default=0,
+        description="Counted output events of requests whose engine reported no `usage`; an "
+        "estimate, in none of the other figures.",
+    )
+
+
+class Identity(StatusPart):
+    """What answered under this version name."""
+
+    served_models: list[str] = Field(
+        default_factory=list, description="Model names in the engine's answers; at most 10."
+    )
+    image: str = Field(default="", description="Image of the engine's container.")
+    engine: str = Field(default="", description="Type of the engine.")
+
+
+class VersionStatus(StatusPart):
+    """One version of the model: who it is and how it does."""
+
+    name: str = Field(description="From `spec.version.labels`, else the engine's image tag.")
+    identity: Identity = Field(description="What answered under this name.")
+    pods: int = Field(description="Pods of this version whose sidecar answered.")
+    since: str = Field(
+        description="Since when `requests`, `errors` and `tokens` count: the oldest start of a "
+        "sidecar among them. A pod that ends takes its counts with it.",
+        json_schema_extra={"format": "date-time"},
+    )
+    requests: int = Field(description="Requests since `since`.")
+    errors: dict[str, int] = Field(
+        default_factory=dict, description="Of them, those with an error, by class."
+    )
+    tokens: Tokens = Field(description="Tokens since `since`.")
+    connections_not_observed: int = Field(
+        default=0, description="Connections since `since` of which bytes were not observed."
+    )
+    window: Traffic = Field(description="Figures over the last minutes.")
+
+
+class ObservedModelStatus(StatusPart):
+    """What the controller saw in its last round."""
+
+    observed_generation: int = Field(description="Generation of the spec that was acted on.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Ready, Injected, TrafficObserved.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
+    pods: Pods | None = Field(default=None, description="Selected and observed pods.")
+    interception: list[ModeCount] = Field(
+        default_factory=list, description="Modes in force, and why."
+    )
+    window_seconds: int = Field(default=300, description="What `window` and `traffic` cover.")
+    traffic: Traffic | None = Field(
+        default=None, description="Figures over the last minutes, all versions together."
+    )
+    versions: list[VersionStatus] = Field(
+        default_factory=list,
+        description=f"Newest traffic first; at most {MAX_VERSIONS}.",
+    )
