@@ -54,7 +54,9 @@ def structural(model: type[BaseModel]) -> dict[str, Any]:
 def _structural(node: Any, definitions: dict[str, Any]) -> Any:
     if "$ref" in node:
         target = copy.deepcopy(definitions[node["$ref"].rsplit("/", 1)[1]])
-        return _structural({**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions)
+        return _structural(
+            {**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions
+        )
     if "anyOf" in node:  # `X | None`: an absent field says None
         (some,) = [option for option in node["anyOf"] if option.get("type") != "null"]
         rest = {k: v for k, v in node.items() if k not in ("anyOf", "default")}

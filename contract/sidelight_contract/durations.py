@@ -35,6 +35,6 @@ def round_significant(value: float, digits: int = 3) -> str:
     """`value` in plain decimals with `digits` significant digits: `0.0123`, `4.57`, `1230`."""
     if value == 0 or not math.isfinite(value):
         return "0"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, places)
-    return f"{rounded:.{max(places, 0)}f}"
+    shown = f"{value:.{digits - 1}e}"  # rounds, also over the next power of ten
+    places = digits - 1 - int(shown.rsplit("e", 1)[1])
+    return f"{float(shown):.{max(places, 0)}f}"

@@ -31,7 +31,7 @@ class Sketch(msgspec.Struct, omit_defaults=True):
 
     count: int = 0
     sum_ns: int = 0
-    buckets: dict[int, int] = {}  # noqa: RUF012 - msgspec copies a default that is empty
+    buckets: dict[int, int] = {}
 
     def add(self, seconds: float) -> None:
         """Count one duration; negative ones (a clock fault) count as the smallest."""

@@ -40,11 +40,11 @@ class Traffic(msgspec.Struct, omit_defaults=True):
     """Exchanges that ended, well or not."""
     streamed: int = 0
     """Of them, those answered as a stream."""
-    codes: dict[str, int] = {}  # noqa: RUF012 - msgspec copies an empty default
+    codes: dict[str, int] = {}
     """By HTTP status as sent to the client; `499`: the client left first."""
-    errors: dict[str, int] = {}  # noqa: RUF012
+    errors: dict[str, int] = {}
     """By `error_type`; a 200 stream that failed midway counts here."""
-    finish_reasons: dict[str, int] = {}  # noqa: RUF012
+    finish_reasons: dict[str, int] = {}
     tokens: TokenCounts = msgspec.field(default_factory=TokenCounts)
     usage_missing: int = 0
     """Successful generating exchanges whose engine reported no usage."""
