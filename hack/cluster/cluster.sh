@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# A real single-node Kubernetes cluster for the demo and the tests: no registry, no VM, no systemd.
+#
+#   cluster.sh up                  build what is missing, start it; nothing to do if it runs
+#   cluster.sh down                stop it and remove every trace but the cache
+#   cluster.sh load-image TAR...   give the node images (docker or OCI archives)
+#   cluster.sh status              programs, memory, nodes
+#   cluster.sh kubeconfig          print the path of the administrator's kubeconfig
+#   cluster.sh can-run             say in one line why it cannot run here, or nothing
+#
+# The machine plays the control plane: etcd, the API server, the controller manager and the
+# scheduler are plain processes on it. The node is a set of namespaces (node.sh) joined to it by a
+# veth pair, so that containerd, the kubelet, kube-proxy's rules and every mount stay out of the
+# machine and vanish with one process. The machine reaches pods and services by two routes.
+set -euo pipefail
+# shellcheck source=settings.sh
+. "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+# shellcheck source=credentials.sh
+. "$here/credentials.sh"
+
+# --- processes -----------------------------------------------------------------
+spawn() { # NAME COMMAND...
+  local name=$1
+  shift
+  setsid "$@" </dev/null >"$RUN/log/$name.log" 2>&1 9>&- &
+  echo $! >"$RUN/pid/$name"
+}
+
+alive() { # NAME: runs; a zombie has no command line, and a stranger with its number another one
+  [ -e "$RUN/pid/$1" ] && grep -qs -- "$RUN" "/proc/$(cat "$RUN/pid/$1")/cmdline"
+}
+
+gone() { ! alive "$1"; }
+
+stop() { # NAME [SIGNAL]
+  alive "$1" || return 0
+  kill "-${2-TERM}" "$(cat "$RUN/pid/$1")"
+  wait_for 20 "end of $1" gone "$1"
+}
+
+kubectl() { "$BIN/kubectl" --kubeconfig "$RUN/admin.kubeconfig" "$@"; }
+
+start_api() {
+  spawn etcd "$BIN/etcd" --name "$CLUSTER" --data-dir "$RUN/etcd" --unsafe-no-fsync \
+    --listen-client-urls "http://127.0.0.1:$ETCD_PORT" \
+    --advertise-client-urls "http://127.0.0.1:$ETCD_PORT" \
+    --listen-peer-urls "http://127.0.0.1:$ETCD_PEER_PORT" \
+    --initial-advertise-peer-urls "http://127.0.0.1:$ETCD_PEER_PORT" \
+    --initial-cluster "$CLUSTER=http://127.0.0.1:$ETCD_PEER_PORT"
+  spawn kube-apiserver "$BIN/kube-apiserver" \
+    --etcd-servers "http://127.0.0.1:$ETCD_PORT" \
+    --bind-address "$HOST_IP" --secure-port "$API_PORT" \
+    --tls-cert-file "$PKI/apiserver.crt" --tls-private-key-file "$PKI/apiserver.key" \
+    --client-ca-file "$PKI/ca.crt" --authorization-mode Node,RBAC \
+    --enable-admission-plugins NodeRestriction --allow-privileged \
+    --kubelet-preferred-address-types InternalIP \
+    --service-cluster-ip-range "$SERVICE_CIDR" \
+    --service-account-issuer https://kubernetes.default.svc.cluster.local \
+    --service-account-key-file "$PKI/sa.pub" --service-account-signing-key-file "$PKI/sa.key" \
+    --kubelet-client-certificate "$PKI/apiserver-kubelet-client.crt" \
+    --kubelet-client-key "$PKI/apiserver-kubelet-client.key" \
+    --kubelet-certificate-authority "$PKI/ca.crt" \
+    --requestheader-client-ca-file "$PKI/front-proxy-ca.crt" \
+    --requestheader-allowed-names front-proxy-client \
+    --requestheader-username-headers X-Remote-User --requestheader-group-headers X-Remote-Group \
+    --requestheader-extra-headers-prefix X-Remote-Extra- \
+    --proxy-client-cert-file "$PKI/front-proxy-client.crt" \
+    --proxy-client-key-file "$PKI/front-proxy-client.key"
+}
+
+start_controllers() {
+  spawn kube-controller-manager "$BIN/kube-controller-manager" \
+    --kubeconfig "$RUN/kube-controller-manager.kubeconfig" --bind-address 127.0.0.1 \
+    --leader-elect=false --use-service-account-credentials \
+    --service-account-private-key-file "$PKI/sa.key" --root-ca-file "$PKI/ca.crt" \
+    --cluster-signing-cert-file "$PKI/ca.crt" --cluster-signing-key-file "$PKI/ca.key"
+  spawn kube-scheduler "$BIN/kube-scheduler" \
+    --kubeconfig "$RUN/kube-scheduler.kubeconfig" --bind-address 127.0.0.1 --leader-elect=false
+}
+
+# --- the node --------------------------------------------------------------------
+cgroup_mounts() { findmnt --noheadings --list --output TARGET --types cgroup,cgroup2; }
+
+start_node() {
+  local mount file
+  for mount in $(cgroup_mounts); do mkdir -p "$mount/$CLUSTER"; done
+  mkdir -p "$RUN/conf"
+  : >"$RUN/resolv.conf"
+  for file in "$here"/conf/*; do
+    sed "s#@RUN@#$RUN#g; s#@PKI@#$PKI#g; s#@CGROUP@#/$CLUSTER#g; s#@NODE_IP@#$NODE_IP#g
+         s#@POD_CIDR@#$POD_CIDR#g; s#@DNS_IP@#$DNS_IP#g" "$file" >"$RUN/conf/${file##*/}"
+  done
+  spawn node nsenter --net="/run/netns/$CLUSTER" \
+    unshare --mount --pid --fork --kill-child --mount-proc "$here/node.sh" "$RUN"
+}
+
+link_up() {
+  ip netns add "$CLUSTER"
+  ip link add "$CLUSTER" type veth peer name eth0 netns "$CLUSTER"
+  ip address add "$HOST_IP/$LINK_CIDR_SIZE" dev "$CLUSTER"
+  ip link set "$CLUSTER" up
+  ip -netns "$CLUSTER" link set lo up
+  ip -netns "$CLUSTER" address add "$NODE_IP/$LINK_CIDR_SIZE" dev eth0
+  ip -netns "$CLUSTER" link set eth0 up
+  ip -netns "$CLUSTER" route add default via "$HOST_IP"
+  ip route add "$POD_CIDR" via "$NODE_IP"
+  ip route add "$SERVICE_CIDR" via "$NODE_IP"
+}
+
+link_down() {
+  ip link delete "$CLUSTER" 2>/dev/null || true
+  ip netns delete "$CLUSTER" 2>/dev/null || true
+}
+
+node_ready() { kubectl wait --for condition=Ready "node/$NODE" --timeout 1s; }
+
+healthy() { alive etcd && alive kube-apiserver && alive node && node_ready >/dev/null 2>&1; }
+
+# --- commands ----------------------------------------------------------------------
+can_run() {
+  [ "$(uname -s)" = Linux ] || die "the built-in cluster needs Linux"
+  [ "$(id -u)" = 0 ] || die "the built-in cluster needs root (it makes namespaces)"
+  unshare --mount --pid --net --fork true 2>/dev/null ||
+    die "the built-in cluster needs the right to make namespaces (unshare failed)"
+  [ -e "$BUILT/pause.tar" ] || command -v go >/dev/null ||
+    die "the built-in cluster needs Go 1.26 or later to build Kubernetes"
+}
+
+up() {
+  can_run
+  if [ -d "$RUN" ] && healthy; then
+    say "already up"
+    return
+  fi
+  "$here/build.sh" deps
+  "$here/build.sh"
+  down
+  mkdir -p "$RUN/log" "$RUN/pid"
+  say "starting etcd, the API server and a node"
+  credentials
+  link_up
+  start_api
+  start_node
+  wait_for 90 "API server" kubectl get --raw /readyz
+  start_controllers
+  wait_for 90 "ready node" node_ready
+  kubectl apply --filename "$RUN/conf/dns.yaml" >/dev/null
+  wait_for 60 "default service account" kubectl get serviceaccount default
+  say "up: Kubernetes $KUBERNETES_VERSION, kubeconfig $RUN/admin.kubeconfig"
+}
+
+down() {
+  stop node KILL
+  stop kube-scheduler
+  stop kube-controller-manager
+  stop kube-apiserver KILL # an orderly stop waits a minute for open watches
+  stop etcd
+  link_down
+  local mount
+  for mount in $(cgroup_mounts); do
+    [ ! -d "$mount/$CLUSTER" ] ||
+      wait_for 20 "empty cgroup $mount/$CLUSTER" \
+        find "$mount/$CLUSTER" -depth -type d -exec rmdir {} +
+  done
+  rm -rf "$RUN"
+}
+
+load_image() {
+  alive node || die "no node is running; start it with: $0 up"
+  local archive unshare inner
+  unshare=$(cat "$RUN/pid/node")
+  inner=$(cat "/proc/$unshare/task/$unshare/children")
+  for archive; do
+    nsenter --target "${inner% }" --mount ctr --namespace k8s.io images import "$(realpath "$archive")"
+  done
+}
+
+status() {
+  local name pid
+  for name in etcd kube-apiserver kube-controller-manager kube-scheduler node; do
+    if alive "$name"; then
+      pid=$(cat "$RUN/pid/$name")
+      echo "$name: process $pid, $(awk '/VmRSS/ {print int($2 / 1024)}' "/proc/$pid/status") MiB"
+    else
+      echo "$name: not running"
+    fi
+  done
+  ! alive kube-apiserver || kubectl get nodes -o wide
+}
+
+export BUILT BIN RUN NODE NODE_IP
+case ${1-} in
+up) up ;;
+down) down ;;
+load-image) shift; load_image "$@" ;;
+status) status ;;
+kubeconfig) echo "$RUN/admin.kubeconfig" ;;
+can-run) can_run ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2 ;;
+esac
