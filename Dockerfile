@@ -1,0 +1,41 @@
+# Two images from one file: `--target operator` and `--target sidecar`.
+#
+# Everything Python comes as wheels from the folder wheels/ (made by `make wheels`), so that a build
+# needs no package index, and with another BASE no image registry either. BASE must have Python of
+# the version the wheels were made for.
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+COPY wheels/ /wheels/
+# pip runs out of its own wheel: a base without pip will do, and none stays in the result.
+RUN for part in operator sidecar; do \
+      python3 /wheels/pip-*.whl/pip install --quiet --no-cache-dir --no-index --find-links /wheels \
+        --root-user-action ignore --target "/opt/$part/lib" "sidelight[$part]" || exit 1; \
+      mkdir -p "/opt/$part/bin"; \
+    done; \
+    for command in sidelight-sidecar; do cp /opt/sidecar/lib/bin/$command /opt/sidecar/bin/; done; \
+    for command in sidelight-operator sidelight; do cp /opt/operator/lib/bin/$command /opt/operator/bin/; done; \
+    sed -i '1s|.*|#!/usr/bin/env python3|' /opt/*/bin/*; \
+    rm -rf /opt/*/lib/bin; \
+    python3 -m compileall -q /opt
+
+FROM ${BASE} AS base
+ENV PATH=/opt/sidelight/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONPATH=/opt/sidelight/lib \
+    PYTHONSAFEPATH=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+LABEL org.opencontainers.image.licenses="Apache-2.0"
+
+FROM base AS operator
+COPY --from=build /opt/operator /opt/sidelight
+USER 65532:65532
+ENTRYPOINT ["sidelight-operator"]
+
+FROM base AS sidecar
+# The redirect's init container writes nftables rules with it; nothing else does.
+RUN command -v nft >/dev/null || { apt-get update && \
+    apt-get install --yes --no-install-recommends nftables && rm -rf /var/lib/apt/lists/*; }
+COPY --from=build /opt/sidecar /opt/sidelight
+USER 65532:65532
+ENTRYPOINT ["sidelight-sidecar"]

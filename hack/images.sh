@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Builds the three images and prints the archive of each: Sidelight's two, and the example's engine.
+#
+#   images.sh            with docker or podman where one works, else buildah on a Debian base made
+#                        here from Debian's packages (no image registry needed)
+#
+# An image is built again only when what goes into it changed.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+CACHE=${SIDELIGHT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidelight}
+IMAGES=$CACHE/images
+PREFIX=${SIDELIGHT_IMAGE_PREFIX:-localhost}
+BASE_PACKAGES=python3,nftables,ca-certificates
+
+say() { echo "images: $*" >&2; }
+
+builder() {
+  if docker info >/dev/null 2>&1; then echo docker
+  elif podman info >/dev/null 2>&1; then echo podman
+  else echo buildah
+  fi
+}
+BUILDER=${SIDELIGHT_IMAGE_BUILDER:-$(builder)}
+
+buildah_here() { # the store is ours alone, and chroot isolation needs no container runtime
+  buildah --root "$CACHE/buildah/root" --runroot "$CACHE/buildah/run" --storage-driver overlay "$@"
+}
+
+base() { # prints the name of the Debian base image, made when it is not there
+  local suite name
+  suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+  name=localhost/sidelight-base:$(echo "$suite $BASE_PACKAGES" | sha256sum | cut -c1-12)
+  if ! buildah_here images --quiet "$name" >/dev/null 2>&1; then
+    say "making a base image from Debian $suite's packages (once, about a minute)"
+    local work
+    work=$(mktemp -d)
+    mmdebstrap --quiet --variant=minbase --include="$BASE_PACKAGES" \
+      --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+      --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io "$suite" "$work/root.tar"
+    printf 'FROM scratch\nADD root.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n' \
+      >"$work/Dockerfile"
+    buildah_here bud --quiet --isolation chroot --tag "$name" "$work" >/dev/null
+    rm -r "$work"
+  fi
+  echo "$name"
+}
+
+image() { # NAME KEY-FILES... -- BUILD-ARGUMENTS...: builds localhost/NAME:dev, prints its archive
+  local name=$1 key tar tag=$PREFIX/$1:dev
+  shift
+  local files=()
+  while [ "$1" != -- ]; do files+=("$1"); shift; done
+  shift
+  key=$( (echo "$BUILDER $tag $*"; find "${files[@]}" -type f ! -path '*/__pycache__/*' | LC_ALL=C sort |
+    xargs sha256sum) | sha256sum | cut -c1-16)
+  tar=$IMAGES/$name-$key.tar
+  if [ ! -e "$tar" ]; then
+    say "building $tag with $BUILDER"
+    case $BUILDER in
+    docker | podman)
+      "$BUILDER" build --quiet --tag "$tag" "$@" >/dev/null
+      "$BUILDER" save --output "$tar.new" "$tag" ;;
+    buildah)
+      buildah_here bud --quiet --isolation chroot --pull-never --build-arg "BASE=$BASE" --tag "$tag" "$@" >/dev/null
+      rm -f "$tar.new"
+      buildah_here push --quiet "$tag" "docker-archive:$tar.new:$tag" ;;
+    esac
+    rm -f "$IMAGES/$name"-*.tar
+    mv "$tar.new" "$tar"
+  fi
+  echo "$tar"
+}
+
+mkdir -p "$IMAGES"
+BASE=
+[ "$BUILDER" != buildah ] || BASE=$(base)
+image sidelight-operator Dockerfile wheels contract operator pyproject.toml -- --target operator .
+image sidelight-sidecar Dockerfile wheels contract sidecar pyproject.toml -- --target sidecar .
+image llama-server examples/llama-server -- examples/llama-server
