@@ -118,7 +118,7 @@ class Engine(Resource):
     type: EngineType = Field(
         default=EngineType.AUTO,
         description="Which server it is. Auto (default) looks at the container's image, command "
-        "and arguments; a pod whose engine is not recognised is left alone and named in the status.",
+        "and arguments; a pod whose engine is not recognised is left alone and named in status.",
     )
     container: str = Field(
         default="",
@@ -147,11 +147,12 @@ class Interception(Resource):
 
     mode: RequestedMode = Field(
         default=RequestedMode.AUTO,
-        description="Redirect: an init container with NET_ADMIN redirects the engine's port in the "
-        "pod's own network namespace; nothing about the engine changes. PortTakeover: the engine is "
-        "moved to another port by its own argument or environment variable and the sidecar takes "
-        "its place; needs no privilege and a known engine. Auto (default): Redirect where the "
-        "namespace's Pod Security level allows it, else PortTakeover; the status says which and why.",
+        description="Redirect: an init container with NET_ADMIN redirects the engine's port in "
+        "the pod's own network namespace; nothing about the engine changes. PortTakeover: the "
+        "engine is moved to another port by its own argument or environment variable and the "
+        "sidecar takes its place; needs no privilege and a known engine. Auto (default): Redirect "
+        "where the namespace's Pod Security level allows it, else PortTakeover; status says which "
+        "and why.",
     )
 
 

@@ -33,7 +33,7 @@ class Traffic(msgspec.Struct, omit_defaults=True):
     """What one model did in one operation, over some span of time."""
 
     model: str
-    """The served model as the engine names it; `_unknown` or `_other` when it may not be a label."""
+    """The served model as the engine names it; `_unknown` or `_other` when it may be no label."""
     operation: str
     """`chat`, `text_completion`, ... (the `operation` label of the metrics)."""
     requests: int = 0
@@ -115,7 +115,7 @@ class SidecarState(msgspec.Struct, omit_defaults=True):
 
 
 class Summary(msgspec.Struct):
-    """The whole answer. `window` covers the last `window_seconds`, `total` all since `started_at`."""
+    """The whole answer: `window` covers the last `window_seconds`, `total` all there was."""
 
     sidecar: SidecarState
     generated_at: float
