@@ -1,0 +1,305 @@
+"""One flow: a client's connection, the engine's connection for it, and the bytes between them.
+
+Rules:
+1. A read is at most 64 KiB and is written at once. What the other side does not take is kept, and
+   reading stops until it has gone: nothing else is ever held, so a direction holds at most 64 KiB.
+2. End of bytes on one side ends the writing to the other, after what is kept; the other direction
+   goes on. A reset on one side resets the other.
+3. A readiness event gets one read, so no flow starves another.
+4. No byte is invented. An engine that refuses the connection is a reset for the client.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from time import monotonic_ns
+
+from sidelight_sidecar.frames.codec import (
+    CLIENT_BYTES,
+    CLIENT_EOF,
+    ENGINE_BYTES,
+    ENGINE_EOF,
+    MAX_DELAY_NS,
+    NO_DELAY,
+)
+from sidelight_sidecar.relay.config import format_address
+from sidelight_sidecar.relay.counters import Counters
+from sidelight_sidecar.relay.tee import Tee
+
+READ_BYTES = 1 << 16
+DRAIN_READS = 64
+"""Reads of what a side had sent before its reset: 4 MiB, about the most a kernel holds for it."""
+IN = select.EPOLLIN
+OUT = select.EPOLLOUT
+BROKEN = select.EPOLLERR | select.EPOLLHUP
+ONLY_ERRORS = select.EPOLLET
+"""Interest in nothing but errors. Edge-triggered, or a side that both ends have shut would be
+reported for ever."""
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Shared:
+    """What all flows of a relay use."""
+
+    __slots__ = ("counters", "epoll", "flows", "sides", "tee")
+
+    def __init__(self, epoll: select.epoll, tee: Tee, counters: Counters) -> None:
+        self.epoll = epoll
+        self.tee = tee
+        self.counters = counters
+        self.sides: dict[int, Side] = {}
+        self.flows: dict[int, Flow] = {}
+
+
+class Side:
+    """One of a flow's two connections.
+
+    Attributes:
+        pending: bytes for this side that it did not take yet.
+        ended: no more bytes come from it.
+        shut: it was told that no more bytes come.
+        connecting: its connection is not made yet.
+        interest: the epoll events it is registered for.
+    """
+
+    __slots__ = (
+        "bytes_kind",
+        "connecting",
+        "ended",
+        "eof_kind",
+        "fd",
+        "flow",
+        "interest",
+        "name",
+        "peer",
+        "pending",
+        "recv",
+        "send",
+        "shut",
+        "socket",
+    )
+
+    peer: Side
+
+    def __init__(self, flow: Flow, connection: socket.socket, *, is_client: bool) -> None:
+        self.flow = flow
+        self.socket = connection
+        self.fd = connection.fileno()
+        self.recv = connection.recv
+        self.send = connection.send
+        self.name = b"client" if is_client else b"engine"
+        self.bytes_kind = CLIENT_BYTES if is_client else ENGINE_BYTES
+        self.eof_kind = CLIENT_EOF if is_client else ENGINE_EOF
+        self.pending: memoryview | None = None
+        self.ended = False
+        self.shut = False
+        self.connecting = not is_client
+        self.interest = IN if is_client else OUT
+
+
+class Flow:
+    """Both sides of one connection through the relay."""
+
+    __slots__ = ("client", "closed", "engine", "id", "shared", "tee_state")
+
+    def __init__(
+        self,
+        number: int,
+        shared: Shared,
+        client: socket.socket,
+        engine: socket.socket,
+        addresses: tuple[tuple[object, ...], tuple[object, ...]],
+    ) -> None:
+        self.id = number
+        self.shared = shared
+        self.closed = False
+        self.client = Side(self, client, is_client=True)
+        self.engine = Side(self, engine, is_client=False)
+        self.client.peer, self.engine.peer = self.engine, self.client
+        for side in (self.client, self.engine):
+            shared.epoll.register(side.fd, side.interest)
+            shared.sides[side.fd] = side
+        shared.flows[number] = self
+        shared.counters.flows_opened += 1
+        from_, to = format_address(addresses[0]), format_address(addresses[1])
+        opened = f'{{"client":"{from_}","engine":"{to}"}}'.encode()
+        self.tee_state = shared.tee.open(number, monotonic_ns(), opened)
+
+    def readable(self, side: Side) -> None:
+        """Read once from a side and write that to the other."""
+        try:
+            data = side.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.reset(side)
+            return
+        at_ns = monotonic_ns()
+        if not data:
+            self._end(side, at_ns)
+            return
+        peer = side.peer
+        try:
+            sent = peer.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.shared.tee.traffic(self.tee_state, side.bytes_kind, at_ns, NO_DELAY, data)
+            self.reset(peer)
+            return
+        delay_ns = monotonic_ns() - at_ns
+        if sent != len(data):
+            delay_ns = NO_DELAY
+            peer.pending = memoryview(data)[sent:]
+            self._watch(side)
+            self._watch(peer)
+        elif delay_ns > MAX_DELAY_NS:
+            delay_ns = MAX_DELAY_NS
+        self._count(side, len(data))
+        self.shared.tee.traffic(self.tee_state, side.bytes_kind, at_ns, delay_ns, data)
+
+    def event(self, side: Side, events: int) -> None:
+        """Handle anything but the common case, which is `readable`."""
+        if side.connecting and not self._connected(side):
+            return
+        if events & OUT and not self._flush(side):
+            return
+        if side.interest & IN:
+            if events & (IN | BROKEN):
+                self.readable(side)
+        elif events & BROKEN and _error_of(side.socket):
+            self.reset(side)
+
+    def reset(self, side: Side) -> None:
+        """One side has reset the flow (or its connection could not be made): reset the other."""
+        if self.closed:
+            return
+        shared = self.shared
+        if side.connecting:
+            shared.counters.connect_errors += 1
+            by = b"connect"
+        else:
+            self._pass_on_rest(side)
+            by = side.name
+            if side is self.client:
+                shared.counters.resets_client += 1
+            else:
+                shared.counters.resets_engine += 1
+        shared.tee.reset(self.tee_state, monotonic_ns(), by)
+        self.abort()
+
+    def abort(self) -> None:
+        """Close both connections with a reset."""
+        reset_on_close(self.client.socket)
+        reset_on_close(self.engine.socket)
+        self._close()
+
+    def _connected(self, side: Side) -> bool:
+        """Finish the engine's connect; return False when it failed."""
+        if _error_of(side.socket):
+            self.reset(side)
+            return False
+        side.connecting = False
+        return True
+
+    def _flush(self, side: Side) -> bool:
+        """Write what is kept for a side; return False when the flow was closed by that."""
+        if side.pending is not None:
+            try:
+                sent = side.send(side.pending)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.reset(side)
+                return False
+            rest = side.pending[sent:]
+            side.pending = rest or None
+        if side.pending is None and side.peer.ended:
+            self._shut(side)
+        self._watch(side)
+        self._watch(side.peer)
+        return not self.closed
+
+    def _end(self, side: Side, at_ns: int) -> None:
+        """No more bytes come from this side."""
+        side.ended = True
+        self.shared.tee.traffic(self.tee_state, side.eof_kind, at_ns, NO_DELAY, b"")
+        peer = side.peer
+        if peer.pending is None and not peer.connecting:
+            self._shut(peer)
+        if not self.closed:
+            self._watch(side)
+
+    def _shut(self, side: Side) -> None:
+        """Tell a side that no more bytes come; close the flow when both are told."""
+        if side.shut:
+            return
+        side.shut = True
+        if side.peer.shut:
+            self._close()
+            return
+        try:
+            side.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.reset(side)
+
+    def _watch(self, side: Side) -> None:
+        """Register a side for what it can do now."""
+        interest = 0
+        if not side.ended and side.peer.pending is None:
+            interest |= IN
+        if side.pending is not None or side.connecting:
+            interest |= OUT
+        interest = interest or ONLY_ERRORS
+        if not self.closed and interest != side.interest:
+            side.interest = interest
+            self.shared.epoll.modify(side.fd, interest)
+
+    def _pass_on_rest(self, side: Side) -> None:
+        """Forward what a side had sent before it reset, as the kernel would without the relay."""
+        peer = side.peer
+        try:
+            for _ in range(DRAIN_READS):
+                if peer.pending is not None or peer.connecting or side.ended:
+                    return
+                data = side.recv(READ_BYTES)
+                if not data:
+                    return
+                at_ns = monotonic_ns()
+                sent = peer.send(data)
+                self._count(side, len(data))
+                self.shared.tee.traffic(self.tee_state, side.bytes_kind, at_ns, NO_DELAY, data)
+                if sent < len(data):
+                    return
+        except OSError:
+            return
+
+    def _count(self, side: Side, size: int) -> None:
+        if side is self.client:
+            self.shared.counters.bytes_to_engine += size
+        else:
+            self.shared.counters.bytes_to_client += size
+
+    def _close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        shared = self.shared
+        for side in (self.client, self.engine):
+            del shared.sides[side.fd]
+            side.socket.close()  # epoll forgets it with its last descriptor
+        del shared.flows[self.id]
+        shared.counters.flows_closed += 1
+        shared.tee.close(self.tee_state, monotonic_ns())
+
+
+def reset_on_close(connection: socket.socket) -> None:
+    """Make the close of this connection a reset (RST), not an end (FIN)."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
+
+def _error_of(connection: socket.socket) -> int:
+    """Return and clear the connection's pending error, 0 for none."""
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

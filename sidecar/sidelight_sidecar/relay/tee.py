@@ -1,0 +1,238 @@
+"""The tee: frames for the observer, in a queue that is bounded in bytes.
+
+Rules:
+1. It never delays traffic: writes are non-blocking and come after the forward.
+2. Frames are batched: a batch goes when it has 64 KiB or is 10 ms old.
+3. When a frame does not fit, its *whole flow* becomes unobserved: one `G` frame, then nothing of it
+   until the queue has drained below half. `G`, `R` and `X` always fit; there is at most one of each
+   for an open flow between two drains, so what they add to the limit is bounded.
+4. What the observer does not get is counted: flows by reason, bytes.
+5. A new observer starts with an empty queue and gets `O` and `G` of each open flow, so it knows
+   which flows it has not seen from their start.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from time import monotonic_ns
+
+from sidelight_sidecar.frames.codec import (
+    CLOSED,
+    GAP,
+    HEADER,
+    HEADER_BYTES,
+    NO_DELAY,
+    OPEN,
+    RESET,
+    STATS,
+)
+from sidelight_sidecar.relay.counters import Counters
+
+BATCH_BYTES = 1 << 16
+BATCH_AGE_NS = 9_000_000
+"""Below 10 ms because epoll rounds waits up to whole milliseconds."""
+NEVER = 1 << 63
+QUEUE_FULL = 1
+NO_OBSERVER = 2
+
+_pack = HEADER.pack
+
+
+class TeeState:
+    """What the tee knows of one open flow.
+
+    Attributes:
+        flow: the flow's id.
+        opened: payload of its `O` frame.
+        announced: this observer has got its `O`.
+        teed: its frames are being queued now.
+        gap_reasons: bits of the reasons for which the flow was counted as gapped.
+    """
+
+    __slots__ = ("announced", "flow", "gap_reasons", "opened", "teed")
+
+    def __init__(self, flow: int, opened: bytes) -> None:
+        self.flow = flow
+        self.opened = opened
+        self.announced = False
+        self.teed = False
+        self.gap_reasons = 0
+
+
+class Tee:
+    """The queue of frames and the non-blocking writer to the observer's socket.
+
+    Attributes:
+        socket: the observer's, or None while none runs.
+        blocked: the observer's socket is full; call `flush` when it is writable.
+        due_ns: when `flush` is to be called next, `NEVER` while no frame waits in the batch.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_batch_bytes",
+        "_batch_traffic_bytes",
+        "_blocks",
+        "_bytes",
+        "_counters",
+        "_limit",
+        "_open",
+        "_sent",
+        "_unobserved",
+        "blocked",
+        "due_ns",
+        "socket",
+    )
+
+    def __init__(self, limit: int, counters: Counters) -> None:
+        self._limit = limit
+        self._counters = counters
+        self._open: dict[int, TeeState] = {}
+        self._unobserved: dict[int, TeeState] = {}
+        self.socket: socket.socket | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._batch: list[bytes] = []
+        self._batch_bytes = 0
+        self._batch_traffic_bytes = 0  # kept beside the bytes, to count them when they are lost
+        self._blocks: deque[tuple[bytes, int]] = deque()
+        self._sent = 0  # bytes of the first block that are already written
+        self._bytes = 0
+        self.blocked = False
+        self.due_ns = NEVER
+
+    def attach(self, observer: socket.socket) -> None:
+        """Start to write to a new observer."""
+        self.socket = observer
+        self._unobserved = dict(self._open)
+        self._resume()
+
+    def detach(self) -> None:
+        """Close the observer's socket (it is gone, or to end) and count what it did not get."""
+        if self.socket is None:
+            return
+        self.socket.close()
+        self.socket = None
+        lost = self._batch_traffic_bytes + sum([traffic for _, traffic in self._blocks])
+        self._counters.gap_bytes += lost
+        self._clear()
+        self._unobserved = {}
+        for state in self._open.values():
+            state.announced = state.teed = False
+            self._count_gap(state, NO_OBSERVER)
+
+    def open(self, flow: int, at_ns: int, opened: bytes) -> TeeState:
+        """Begin a flow."""
+        state = self._open[flow] = TeeState(flow, opened)
+        if self.socket is None:
+            self._count_gap(state, NO_OBSERVER)
+        elif self._bytes + HEADER_BYTES + len(opened) > self._limit:
+            self._unobserved[flow] = state
+            self._count_gap(state, QUEUE_FULL)
+        else:
+            state.announced = state.teed = True
+            self._append(flow, OPEN, at_ns, NO_DELAY, opened)
+        return state
+
+    def traffic(self, state: TeeState, kind: int, at_ns: int, delay_ns: int, data: bytes) -> None:
+        """Queue bytes (or the end of bytes, without data) of one direction."""
+        if state.teed:
+            if self._bytes + HEADER_BYTES + len(data) <= self._limit:
+                self._batch_traffic_bytes += len(data)
+                self._append(state.flow, kind, at_ns, delay_ns, data)
+                return
+            state.teed = False
+            self._unobserved[state.flow] = state
+            self._count_gap(state, QUEUE_FULL)
+            self._append(state.flow, GAP, at_ns, NO_DELAY, b"")
+        self._counters.gap_bytes += len(data)
+
+    def reset(self, state: TeeState, at_ns: int, by: bytes) -> None:
+        """Queue that one side reset the flow."""
+        if state.announced:
+            self._append(state.flow, RESET, at_ns, NO_DELAY, by)
+
+    def close(self, state: TeeState, at_ns: int) -> None:
+        """End a flow."""
+        del self._open[state.flow]
+        self._unobserved.pop(state.flow, None)
+        if state.announced:
+            self._append(state.flow, CLOSED, at_ns, NO_DELAY, b"")
+
+    def stats(self, at_ns: int) -> None:
+        """Queue the counters, if they fit."""
+        payload = self._counters.to_json().encode()
+        if self.socket is not None and self._bytes + HEADER_BYTES + len(payload) <= self._limit:
+            self._append(0, STATS, at_ns, NO_DELAY, payload)
+
+    def flush(self) -> bool:
+        """Write what the observer takes now; return False when it is gone."""
+        self._seal()
+        if self.socket is None:
+            return True
+        blocks = self._blocks
+        self.blocked = False
+        try:
+            while blocks:
+                block, _ = blocks[0]
+                sent = self.socket.send(memoryview(block)[self._sent :] if self._sent else block)
+                self._bytes -= sent
+                self._sent += sent
+                if self._sent == len(block):
+                    blocks.popleft()
+                    self._sent = 0
+        except BlockingIOError:
+            self.blocked = True
+        except OSError:
+            return False
+        if self._unobserved and self._bytes <= self._limit // 2:
+            self._resume()
+        return True
+
+    def _append(self, flow: int, kind: int, at_ns: int, delay_ns: int, payload: bytes) -> None:
+        batch = self._batch
+        if not batch:
+            self.due_ns = monotonic_ns() + BATCH_AGE_NS
+        size = HEADER_BYTES + len(payload)
+        batch.append(_pack(flow, kind, at_ns, delay_ns, len(payload)))
+        batch.append(payload)
+        self._bytes += size
+        self._batch_bytes += size
+        if self._batch_bytes >= BATCH_BYTES:
+            self.due_ns = 0  # the loop flushes at the end of its round
+
+    def _seal(self) -> None:
+        """Turn the batch into one block, so that a queued frame costs no more than its bytes."""
+        if not self._batch:
+            return
+        self._blocks.append((b"".join(self._batch), self._batch_traffic_bytes))
+        self._batch.clear()
+        self._batch_bytes = self._batch_traffic_bytes = 0
+        self.due_ns = NEVER
+        counters = self._counters
+        counters.queue_bytes_high_water = max(counters.queue_bytes_high_water, self._bytes)
+
+    def _resume(self) -> None:
+        """Observe flows again that were not, as far as half of the queue goes."""
+        unobserved = self._unobserved
+        while unobserved and self._bytes <= self._limit // 2:
+            flow, state = unobserved.popitem()
+            if not state.announced:
+                at_ns = monotonic_ns()
+                state.announced = True
+                self._append(flow, OPEN, at_ns, NO_DELAY, state.opened)
+                self._append(flow, GAP, at_ns, NO_DELAY, b"")
+            state.teed = True
+
+    def _count_gap(self, state: TeeState, reason: int) -> None:
+        counters = self._counters
+        if not state.gap_reasons:
+            counters.flows_gapped += 1
+        if not state.gap_reasons & reason:
+            state.gap_reasons |= reason
+            if reason == NO_OBSERVER:
+                counters.flows_gapped_no_observer += 1
+            else:
+                counters.flows_gapped_queue_full += 1
