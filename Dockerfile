@@ -8,13 +8,14 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE} AS build
 COPY wheels/ /wheels/
 # pip runs out of its own wheel: a base without pip will do, and none stays in the result.
-RUN for part in operator sidecar; do \
-      python3 /wheels/pip-*.whl/pip install --quiet --no-cache-dir --no-index --find-links /wheels \
-        --root-user-action ignore --target "/opt/$part/lib" "sidelight[$part]" || exit 1; \
-      mkdir -p "/opt/$part/bin"; \
+RUN set -eu; \
+    for part in operator sidecar; do \
+      PYTHONPATH=$(echo /wheels/pip-*.whl) python3 -m pip install --quiet --no-cache-dir --no-index \
+        --find-links /wheels --root-user-action ignore --target "/opt/$part/lib" "sidelight[$part]"; \
+      mkdir "/opt/$part/bin"; \
     done; \
-    for command in sidelight-sidecar; do cp /opt/sidecar/lib/bin/$command /opt/sidecar/bin/; done; \
-    for command in sidelight-operator sidelight; do cp /opt/operator/lib/bin/$command /opt/operator/bin/; done; \
+    cp /opt/sidecar/lib/bin/sidelight-sidecar /opt/sidecar/bin/; \
+    cp /opt/operator/lib/bin/sidelight-operator /opt/operator/lib/bin/sidelight /opt/operator/bin/; \
     sed -i '1s|.*|#!/usr/bin/env python3|' /opt/*/bin/*; \
     rm -rf /opt/*/lib/bin; \
     python3 -m compileall -q /opt

@@ -11,7 +11,9 @@ cd "$root"
 CACHE=${SIDELIGHT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidelight}
 IMAGES=$CACHE/images
 PREFIX=${SIDELIGHT_IMAGE_PREFIX:-localhost}
-BASE_PACKAGES=python3,nftables,ca-certificates
+# What the Dockerfiles would install into python:slim; here it is in the bases from the start.
+SIDELIGHT_PACKAGES=python3,nftables,ca-certificates
+ENGINE_PACKAGES=python3,libgomp1
 
 say() { echo "images: $*" >&2; }
 
@@ -27,15 +29,15 @@ buildah_here() { # the store is ours alone, and chroot isolation needs no contai
   buildah --root "$CACHE/buildah/root" --runroot "$CACHE/buildah/run" --storage-driver overlay "$@"
 }
 
-base() { # prints the name of the Debian base image, made when it is not there
-  local suite name
+base() { # PACKAGES: prints the name of a Debian base image with them, made when it is not there
+  local packages=$1 suite name
   suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
-  name=localhost/sidelight-base:$(echo "$suite $BASE_PACKAGES" | sha256sum | cut -c1-12)
+  name=localhost/sidelight-base:$(echo "$suite $packages" | sha256sum | cut -c1-12)
   if ! buildah_here images --quiet "$name" >/dev/null 2>&1; then
-    say "making a base image from Debian $suite's packages (once, about a minute)"
+    say "making a base image from Debian $suite's packages (once, half a minute)"
     local work
     work=$(mktemp -d)
-    mmdebstrap --quiet --variant=minbase --include="$BASE_PACKAGES" \
+    mmdebstrap --quiet --variant=minbase --include="$packages" \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
       --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io "$suite" "$work/root.tar"
     printf 'FROM scratch\nADD root.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n' \
@@ -52,7 +54,7 @@ image() { # NAME KEY-FILES... -- BUILD-ARGUMENTS...: builds localhost/NAME:dev, 
   local files=()
   while [ "$1" != -- ]; do files+=("$1"); shift; done
   shift
-  key=$( (echo "$BUILDER $tag $*"; find "${files[@]}" -type f ! -path '*/__pycache__/*' | LC_ALL=C sort |
+  key=$( (echo "$BUILDER $BASE $tag $*"; find "${files[@]}" -type f ! -path '*/__pycache__/*' ! -path 'wheels/sidelight-*' | LC_ALL=C sort |
     xargs sha256sum) | sha256sum | cut -c1-16)
   tar=$IMAGES/$name-$key.tar
   if [ ! -e "$tar" ]; then
@@ -72,9 +74,14 @@ image() { # NAME KEY-FILES... -- BUILD-ARGUMENTS...: builds localhost/NAME:dev, 
   echo "$tar"
 }
 
+set_base() { # PACKAGES: the base of the next images, where no registry has one
+  BASE=
+  [ "$BUILDER" != buildah ] || BASE=$(base "$1")
+}
+
 mkdir -p "$IMAGES"
-BASE=
-[ "$BUILDER" != buildah ] || BASE=$(base)
+set_base "$SIDELIGHT_PACKAGES"
 image sidelight-operator Dockerfile wheels contract operator pyproject.toml -- --target operator .
 image sidelight-sidecar Dockerfile wheels contract sidecar pyproject.toml -- --target sidecar .
+set_base "$ENGINE_PACKAGES"
 image llama-server examples/llama-server -- examples/llama-server
