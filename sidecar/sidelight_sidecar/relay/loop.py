@@ -4,7 +4,8 @@ Rules:
 1. One thread, one epoll, level-triggered. Nothing here blocks but the wait for events.
 2. New connections are accepted after a round's events, so that no event of a closed descriptor
    reaches a new flow that got the same number.
-3. Out of descriptors or memory, accepting rests for 100 ms; flows go on.
+3. Out of descriptors or memory, accepting rests for 100 ms; flows go on, and clients wait in the
+   kernel's queue. A spare descriptor makes sure that a client once accepted gets its engine.
 4. SIGTERM: flows go on (and new ones are accepted) until none is left or the drain time is over.
    A second SIGTERM, or SIGINT, ends at once.
 """
@@ -84,6 +85,7 @@ class Relay:
         self._stop_now = False
         self._exit_wait_seconds = EXIT_WAIT_SECONDS
         self._wake_fd = self._take_signals()
+        self._spare_fd = os.dup(self._wake_fd)
         argv = config.observer_argv
         self._observer = ObserverProcess(argv, config.restart_max_seconds) if argv else None
 
@@ -186,9 +188,7 @@ class Relay:
         if now_ns >= self._deadline_ns:
             self._stop_now = True
         if now_ns >= self._accept_at_ns:
-            self._accept_at_ns = NEVER
-            for fd in self._listeners:
-                self._epoll.modify(fd, select.EPOLLIN)
+            self._accept_again()
         if now_ns >= self._stats_at_ns:
             self._stats_at_ns = now_ns + STATS_EVERY_NS
             self._tee.stats(now_ns)
@@ -235,6 +235,8 @@ class Relay:
         self._tee_fd = -1
 
     def _accept(self, listener: socket.socket) -> None:
+        if self._accept_at_ns != NEVER:
+            return
         for _ in range(ACCEPTS_PER_ROUND):
             try:
                 client, address = listener.accept()
@@ -256,10 +258,9 @@ class Relay:
             _refuse(client)
             return True
         try:
-            engine = socket.socket(_family(to[0]), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            engine = self._engine_socket(_family(to[0]))
         except OSError:
             _refuse(client)
-            self._rest_accepting()
             return False
         client.setblocking(False)
         for connection in (client, engine):
@@ -275,13 +276,34 @@ class Relay:
             return False
         if error not in (0, errno.EINPROGRESS):
             flow.reset(flow.engine)
-        return True
+        return self._accept_at_ns == NEVER
+
+    def _engine_socket(self, family: socket.AddressFamily) -> socket.socket:
+        """Make the second socket of a flow; the spare descriptor goes for it if it must."""
+        try:
+            return socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError:
+            self._rest_accepting()
+            os.close(self._spare_fd)
+            self._spare_fd = -1
+            return socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
     def _rest_accepting(self) -> None:
         self._counters.accept_errors += 1
         self._accept_at_ns = monotonic_ns() + ACCEPT_REST_NS
         for fd in self._listeners:
             self._epoll.modify(fd, 0)
+
+    def _accept_again(self) -> None:
+        if self._spare_fd < 0:
+            try:
+                self._spare_fd = os.dup(self._wake_fd)
+            except OSError:
+                self._rest_accepting()
+                return
+        self._accept_at_ns = NEVER
+        for fd in self._listeners:
+            self._epoll.modify(fd, select.EPOLLIN)
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:
