@@ -1,0 +1,52 @@
+# `make help` lists what there is. The first target that needs it sets up .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench lock clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
+
+.venv/.ready: pyproject.toml requirements/dev.lock examples/llama-server/requirements.txt
+	@hack/setup.sh $(PYTHON)
+	@touch $@
+
+setup: .venv/.ready ## Create .venv with everything the project needs, at the locked versions
+
+generate: setup ## Write the CRD from the contract
+	$(BIN)/python -m sidelight_contract.crd > crds/observedmodels.yaml
+
+check: setup ## What CI runs short of the cluster: lint, types, layers, fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -Im pytest -m "not cluster"
+
+test: setup ## Every test, cluster tests included (brings the cluster up, and down again)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -Im pytest
+
+wheels: setup ## Fetch what the images install
+	@hack/wheels.sh
+
+images: wheels ## Build Sidelight's two images and the example's engine
+	@hack/images.sh
+
+cluster-up: setup ## Bring up the cluster that the demo and the tests use
+	@hack/cluster/provider.sh up
+
+cluster-down: ## Remove it
+	@hack/cluster/provider.sh down
+
+lock: setup ## Resolve the dependencies anew
+	@hack/lock.sh
+
+clean: ## Remove what was built in the work tree
+	rm -rf .venv wheels dist build examples/llama-server/wheels
