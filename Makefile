@@ -33,6 +33,12 @@ test: setup ## Every test, cluster tests included (brings the cluster up, and do
 	$(BIN)/lint-imports
 	$(BIN)/python -Im pytest
 
+demo: setup ## The main job: a real model on a real cluster, observed end to end
+	@$(BIN)/python hack/demo.py
+
+demo-down: ## Remove the demo and its cluster
+	@$(PYTHON) hack/demo.py down
+
 wheels: setup ## Fetch what the images install
 	@hack/wheels.sh
 
