@@ -1,0 +1,259 @@
+"""HTTP/1.1 on both directions of one flow, framed by llhttp (through httptools).
+
+Rules:
+1. What cannot be framed for certain is not guessed at: `NotFollowedError`, and the flow is opaque.
+2. Several requests may be under way (pipelining); responses come in their order.
+3. 1xx responses are not the answer; HEAD, 204 and 304 have no body; without length or chunks the
+   body ends with the connection.
+"""
+
+from collections import deque
+from typing import Any
+
+import httptools
+
+from sidelight_sidecar.observer.dialects import Reader, classify, reader_for
+from sidelight_sidecar.observer.exchange import Consumer, Exchange
+
+MAX_HEAD_BYTES = 256 * 1024
+"""A head longer than this (servers allow 8 to 64 KiB) makes the flow opaque."""
+MAX_PATH_BYTES = 2048
+_GENERATING = frozenset({"chat", "text_completion"})
+
+
+class NotFollowedError(Exception):
+    """The bytes are not HTTP/1.1, or are framed ambiguously."""
+
+
+class _Requests:
+    """Callbacks of the parser of requests."""
+
+    def __init__(self, connection: "Http1Connection") -> None:
+        self._connection = connection
+        self.parser: Any = httptools.HttpRequestParser(self)
+        self.exchange: Exchange | None = None
+        self.head_bytes = 0
+        self._url = b""
+
+    def on_message_begin(self) -> None:
+        connection = self._connection
+        self.exchange = Exchange(connection.flow, connection.now_ns)
+        self._url = b""
+        self.head_bytes = 1
+
+    def on_url(self, url: bytes) -> None:
+        self._url = (self._url + url)[:MAX_PATH_BYTES]
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"traceparent" and self.exchange:
+            parts = value.split(b"-")
+            if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum():
+                self.exchange.trace_id = parts[1].decode("ascii")
+
+    def on_headers_complete(self) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        self.head_bytes = 0
+        exchange.method = self.parser.get_method().decode("latin-1")
+        exchange.path = self._url.decode("latin-1")
+        exchange.operation = classify(exchange.method, exchange.path)
+        exchange.generating = exchange.operation in _GENERATING
+        self._connection.requested(exchange)
+
+    def on_message_complete(self) -> None:
+        assert self.exchange is not None
+        self.exchange.request_end_ns = self._connection.now_ns
+        self.exchange.overhead_ns = self._connection.delay_ns
+        self.exchange = None
+
+
+class _Responses:
+    """Callbacks of the parser of responses."""
+
+    def __init__(self, connection: "Http1Connection") -> None:
+        self._connection = connection
+        self.parser: Any = httptools.HttpResponseParser(self)
+        self.head_bytes = 0
+        self.framed = False
+        """The body has a length or chunks."""
+        self._content_type = ""
+
+    def on_message_begin(self) -> None:
+        self.framed = False
+        self._content_type = ""
+        self.head_bytes = 1
+        self._connection.response_began()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        lowered = name.lower()
+        if lowered in (b"content-length", b"transfer-encoding"):
+            self.framed = True
+        elif lowered == b"content-type":
+            self._content_type = value[:200].decode("latin-1").lower()
+
+    def on_headers_complete(self) -> None:
+        self.head_bytes = 0
+        status = self.parser.get_status_code()
+        if status in (204, 304) or status < 200:
+            self.framed = True
+        self._connection.response_head(status, self._content_type)
+
+    def on_body(self, data: bytes) -> None:
+        self._connection.pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        self._connection.response_complete()
+
+
+class Http1Connection:
+    """Both directions of one connection. Feed it in the order of the frames."""
+
+    def __init__(self, flow: int, consumer: Consumer) -> None:
+        self.flow = flow
+        self.now_ns = 0
+        self.delay_ns = -1
+        self.pieces: list[bytes] = []
+        """Body bytes of the response that the present read brought."""
+        self._consumer = consumer
+        self._requests = _Requests(self)
+        self._responses = _Responses(self)
+        self._open: deque[Exchange] = deque()
+        self._reader: Reader | None = None
+        self._interim = False
+        self._head_rest = b""
+
+    # --- bytes ------------------------------------------------------------------------------
+    def from_client(self, data: bytes, at_ns: int, delay_ns: int) -> None:
+        """Bytes of requests.
+
+        Raises:
+            NotFollowedError: they are none.
+        """
+        self.now_ns, self.delay_ns = at_ns, delay_ns
+        requests = self._requests
+        if requests.exchange is not None:
+            requests.exchange.bytes_in += len(data)
+        self._feed(requests.parser, data)
+        if requests.head_bytes:
+            requests.head_bytes += len(data)
+            if requests.head_bytes > MAX_HEAD_BYTES:
+                raise NotFollowedError
+
+    def from_engine(self, data: bytes, at_ns: int) -> None:
+        """Bytes of responses.
+
+        Raises:
+            NotFollowedError: they are none, or answer nothing that was asked.
+        """
+        self.now_ns = at_ns
+        if self._open:
+            self._open[0].bytes_out += len(data)
+            if self._open[0].method == "HEAD":
+                data = self._without_body(data)
+        if data:
+            self._feed(self._responses.parser, data)
+            self._read_pieces()
+        if self._responses.head_bytes:
+            self._responses.head_bytes += len(data)
+            if self._responses.head_bytes > MAX_HEAD_BYTES:
+                raise NotFollowedError
+
+    def _feed(self, parser: Any, data: bytes) -> None:
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            raise NotFollowedError from error
+
+    def _without_body(self, data: bytes) -> bytes:
+        """Read the head that answers HEAD, whose length speaks of a body that does not come."""
+        self._head_rest += data
+        if len(self._head_rest) > MAX_HEAD_BYTES:
+            raise NotFollowedError
+        head, end, rest = self._head_rest.partition(b"\r\n\r\n")
+        if not end:
+            return b""
+        self._head_rest = b""
+        self._feed(self._responses.parser, head + end)
+        self._responses = _Responses(self)
+        if self._reader is not None:
+            self.response_complete()
+        return rest
+
+    # --- what the parsers say -----------------------------------------------------------------
+    def requested(self, exchange: Exchange) -> None:
+        """The head of a request is whole."""
+        self._open.append(exchange)
+        self._consumer.started(exchange)
+
+    def response_began(self) -> None:
+        """The first byte of a response."""
+        if not self._open:
+            raise NotFollowedError
+        if not self._open[0].response_start_ns:
+            self._open[0].response_start_ns = self.now_ns
+
+    def response_head(self, status: int, content_type: str) -> None:
+        """The head of a response is whole."""
+        exchange = self._open[0]
+        self._interim = status < 200 and status != 101
+        if self._interim:
+            exchange.response_start_ns = 0
+            return
+        if status == 101:
+            raise NotFollowedError
+        exchange.code = status
+        self._reader = reader_for(exchange)
+        self._reader.head(status, content_type)
+
+    def _read_pieces(self) -> None:
+        if self.pieces:
+            data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+            self.pieces.clear()
+            if self._reader is not None:
+                gap = self._reader.body(data, self.now_ns)
+                if gap is not None:
+                    self._consumer.arrived(self._open[0], gap)
+
+    def response_complete(self) -> None:
+        """A response ended as its framing says."""
+        if self._interim:
+            self._interim = False
+            return
+        self._read_pieces()
+        self._finish(whole=True)
+
+    def _finish(self, *, whole: bool, error: str = "", code: int = 0) -> None:
+        exchange = self._open.popleft()
+        if self._reader is not None:
+            self._reader.end(whole=whole)
+            self._reader = None
+        else:
+            exchange.error = error
+        if not whole:
+            exchange.error = error
+        exchange.code = code or exchange.code
+        exchange.stop_ns = self.now_ns
+        self._consumer.finished(exchange)
+
+    # --- the end of the connection ----------------------------------------------------------
+    def engine_ended(self, at_ns: int, *, client_left: bool) -> None:
+        """The engine sends no more."""
+        self.now_ns = at_ns
+        if self._open and self._reader is not None and not self._responses.framed:
+            self._finish(whole=True)
+        self.broke(at_ns, "client_disconnect" if client_left else "upstream_reset")
+
+    def broke(self, at_ns: int, error: str) -> None:
+        """The connection is over; every exchange still open ends with `error`."""
+        self.now_ns = at_ns
+        if self._requests.exchange is not None and self._requests.exchange not in self._open:
+            self._requests.exchange = None  # not even its head came: no request was made
+        while self._open:
+            self._finish(whole=False, error=error, code=499 if error == "client_disconnect" else 0)
+
+    def lose(self) -> None:
+        """Lose sight of every exchange that is open."""
+        for exchange in self._open:
+            self._consumer.dropped(exchange)
+        self._open.clear()
+        self._reader = None

@@ -1,0 +1,180 @@
+"""The metrics of the request path; names, labels and buckets are the contract with dashboards."""
+
+from collections.abc import Iterator
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sidelight_contract.summary import RelayCounters
+
+from sidelight_sidecar.observer.exchange import Exchange
+from sidelight_sidecar.observer.flows import FlowTable
+from sidelight_sidecar.observer.labels import ModelLabels
+
+DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(18))
+FIRST_TOKEN_BUCKETS = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 1.5, 2, 2.5,
+    3.5, 5, 7.5, 10, 20, 40, 80, 160,
+)  # fmt: skip
+PER_TOKEN_BUCKETS = (
+    0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15,
+    0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 10,
+)  # fmt: skip
+TOKEN_BUCKETS = (1, 4, 16, 64, *(2**power for power in range(7, 21)))
+OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
+
+_L = ("model", "operation")
+
+
+class Metrics:
+    """Turns exchanges into Prometheus metrics, in a registry of its own."""
+
+    def __init__(self, labels: ModelLabels, release: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        self._labels = labels
+
+        def counter(name: str, text: str, *extra: str) -> Counter:
+            return Counter(f"sidelight_{name}", text, (*_L, *extra), registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *extra: str) -> Histogram:
+            return Histogram(
+                f"sidelight_{name}", text, (*_L, *extra), registry=registry, buckets=buckets
+            )
+
+        self._requests = counter(
+            "requests", "Requests that ended, by HTTP status sent to the client; 499: it left first.",
+            "code", "stream",
+        )  # fmt: skip
+        self._errors = counter("request_errors", "Requests that failed, by class.", "error_type")
+        self._in_flight = Gauge(
+            "sidelight_requests_in_flight", "Requests under way.", ("operation",), registry=registry
+        )
+        self._duration = histogram(
+            "request_duration_seconds", "First byte of the request to last of the response.",
+            DURATION_BUCKETS, "stream",
+        )  # fmt: skip
+        self._first_token = histogram(
+            "time_to_first_token_seconds", "First byte of the request to the first output; streams.",
+            FIRST_TOKEN_BUCKETS,
+        )  # fmt: skip
+        self._first_output = histogram(
+            "time_to_first_output_seconds", "The same to the first output that is no reasoning.",
+            FIRST_TOKEN_BUCKETS,
+        )  # fmt: skip
+        self._per_token = histogram(
+            "time_per_output_token_seconds", "Mean time for each token after the first; streams.",
+            PER_TOKEN_BUCKETS,
+        )  # fmt: skip
+        self._gap = histogram(
+            "inter_chunk_latency_seconds", "Time between reads that brought output; streams.",
+            PER_TOKEN_BUCKETS,
+        )  # fmt: skip
+        self._prompt = counter("prompt_tokens", "Prompt tokens, from the engine's usage.")
+        self._output = counter("output_tokens", "Output tokens, from the engine's usage.")
+        self._cached = counter("cached_prompt_tokens", "Prompt tokens that came from a cache.")
+        self._reasoning = counter("reasoning_tokens", "Output tokens that were reasoning.")
+        self._estimated = counter(
+            "tokens_estimated", "Output events of requests without usage: an estimate.", "direction"
+        )
+        self._request_prompt = histogram(
+            "request_prompt_tokens", "Prompt tokens of a request.", TOKEN_BUCKETS
+        )
+        self._request_output = histogram(
+            "request_output_tokens", "Output tokens of a request.", TOKEN_BUCKETS
+        )
+        self._finish = counter("finish_reasons", "Why generation ended, normalised.", "reason")
+        self._overhead = Histogram(
+            "sidelight_proxy_overhead_seconds", "Time the relay held the end of a request.",
+            registry=registry, buckets=OVERHEAD_BUCKETS,
+        )  # fmt: skip
+        self.config_error = Gauge(
+            "sidelight_config_error", "1: the newest configuration file is not in force.",
+            registry=registry,
+        )  # fmt: skip
+        Gauge("sidelight_build_info", "Who speaks.", ("version",), registry=registry).labels(
+            release
+        ).set(1)
+        self._gaps: dict[tuple[str, str], Histogram] = {}
+
+    def started(self, exchange: Exchange) -> None:
+        """One more is under way."""
+        self._in_flight.labels(exchange.operation).inc()
+
+    def dropped(self, exchange: Exchange) -> None:
+        """One less is under way; nothing is known of it."""
+        self._in_flight.labels(exchange.operation).dec()
+
+    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+        """Observe the gap; the child is kept, for this happens for every chunk."""
+        key = (exchange.model, exchange.operation)
+        child = self._gaps.get(key)
+        if child is None:
+            child = self._gap.labels(self._labels.of(exchange), exchange.operation)
+            if len(self._gaps) < 2 * self._labels.limit:
+                self._gaps[key] = child
+        child.observe(gap_seconds)
+
+    def finished(self, exchange: Exchange) -> None:
+        """Count it."""
+        labels = (self._labels.of(exchange), exchange.operation)
+        exemplar = {"trace_id": exchange.trace_id} if exchange.trace_id else None
+        stream = "true" if exchange.stream else "false"
+        self._in_flight.labels(exchange.operation).dec()
+        self._requests.labels(*labels, str(exchange.code), stream).inc(1, exemplar)
+        self._duration.labels(*labels, stream).observe(exchange.duration, exemplar)
+        if exchange.error:
+            self._errors.labels(*labels, exchange.error).inc(1, exemplar)
+        for histogram, seconds in (
+            (self._first_token, exchange.time_to_first_token),
+            (self._first_output, exchange.time_to_first_output),
+            (self._per_token, exchange.time_per_output_token),
+        ):
+            if seconds is not None:
+                histogram.labels(*labels).observe(seconds, exemplar)
+        for reason in exchange.finish_reasons:
+            self._finish.labels(*labels, reason).inc()
+        if exchange.overhead is not None:
+            self._overhead.observe(exchange.overhead)
+        if exchange.generating:
+            self._tokens(labels, exchange)
+
+    def _tokens(self, labels: tuple[str, str], exchange: Exchange) -> None:
+        if exchange.prompt_tokens is not None:
+            self._prompt.labels(*labels).inc(exchange.prompt_tokens)
+            self._request_prompt.labels(*labels).observe(exchange.prompt_tokens)
+            self._cached.labels(*labels).inc(exchange.cached_tokens)
+        if exchange.output_tokens is not None:
+            self._output.labels(*labels).inc(exchange.output_tokens)
+            self._request_output.labels(*labels).observe(exchange.output_tokens)
+            self._reasoning.labels(*labels).inc(exchange.reasoning_tokens)
+        elif exchange.estimated_tokens:
+            self._estimated.labels(*labels, "output").inc(exchange.estimated_tokens)
+
+
+class RelayCollector(Collector):
+    """The relay's own counters, as its newest frame about itself has them."""
+
+    def __init__(self, flows: FlowTable) -> None:
+        self._flows = flows
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """One family for each counter."""
+        counters = relay_counters(self._flows)
+        for name in RelayCounters.__struct_fields__:
+            text, value = f"The relay's {name.replace('_', ' ')}.", getattr(counters, name)
+            if name == "queue_bytes_high_water":
+                yield GaugeMetricFamily(f"sidelight_relay_{name}", text, value)
+            else:
+                yield CounterMetricFamily(f"sidelight_relay_{name}", text, value)
+        yield CounterMetricFamily(
+            "sidelight_flows_unparsed",
+            "Connections that are not HTTP/1.1 or are framed ambiguously.",
+            self._flows.unparsed,
+        )
+
+
+def relay_counters(flows: FlowTable) -> RelayCounters:
+    """The relay's newest counters; zeros before it has spoken."""
+    return msgspec.json.decode(flows.relay_stats, type=RelayCounters)

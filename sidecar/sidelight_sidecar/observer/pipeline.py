@@ -1,0 +1,82 @@
+"""The whole pipeline: frames in, metrics and a summary out. Pure: time comes with the frames."""
+
+import hashlib
+
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from sidelight_contract.config import SidecarConfig
+from sidelight_contract.summary import SidecarState, Summary
+
+from sidelight_sidecar import __version__
+from sidelight_sidecar.frames.codec import Frame
+from sidelight_sidecar.observer.exchange import Consumer, Consumers
+from sidelight_sidecar.observer.flows import FlowTable
+from sidelight_sidecar.observer.labels import ModelLabels
+from sidelight_sidecar.observer.metrics import Metrics, RelayCollector, relay_counters
+from sidelight_sidecar.observer.tally import Tally
+
+
+class Pipeline:
+    """Follows the frames of one relay.
+
+    Args:
+        monotonic_ns: the frames' clock at the start.
+        unix_ns: the time of day at the same instant.
+        config: the settings in force.
+        also: further consumers, told after metrics and tally.
+    """
+
+    def __init__(
+        self, monotonic_ns: int, unix_ns: int, config: SidecarConfig, *also: Consumer
+    ) -> None:
+        self._start_ns = monotonic_ns
+        self._offset_ns = unix_ns - monotonic_ns
+        self.config = config
+        self.config_error = ""
+        self._labels = ModelLabels(config.max_model_labels)
+        self.metrics = Metrics(self._labels, __version__)
+        self.tally = Tally(self._labels, config.window_seconds)
+        self.flows = FlowTable(Consumers((self.metrics, self.tally, *also)))
+        self.metrics.registry.register(RelayCollector(self.flows))
+        self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
+
+    def feed(self, frames: list[Frame]) -> None:
+        """Take frames in their order."""
+        self.flows.feed(frames)
+
+    def reconfigure(self, config: SidecarConfig) -> None:
+        """Put other settings in force; a window of another length begins anew at the next start."""
+        self.config = config
+        self.config_error = ""
+        self._labels.limit = config.max_model_labels
+        self.metrics.config_error.set(0)
+
+    def refuse_config(self, error: str) -> None:
+        """Keep the settings in force, and say why the newest are not."""
+        self.config_error = error
+        self.metrics.config_error.set(1)
+
+    def exposition(self, *, openmetrics: bool = False) -> bytes:
+        """The metrics as text; exemplars are in OpenMetrics alone."""
+        generate = generate_openmetrics if openmetrics else generate_latest
+        return generate(self.metrics.registry)
+
+    def summary(self, now_ns: int) -> Summary:
+        """What the operator reads."""
+        return Summary(
+            sidecar=SidecarState(
+                release=__version__,
+                started_at=(self._start_ns + self._offset_ns) / 1e9,
+                boot_id=self._boot_id,
+                model=self.config.model,
+                config_revision=self.config.revision,
+                config_error=self.config_error,
+                in_flight=self.tally.in_flight,
+                flows_unparsed=self.flows.unparsed,
+            ),
+            generated_at=(now_ns + self._offset_ns) / 1e9,
+            window_seconds=self.tally.window_seconds(self._start_ns, now_ns),
+            window=self.tally.window(now_ns),
+            total=self.tally.total(),
+            relay=relay_counters(self.flows),
+        )
