@@ -27,7 +27,7 @@ def status_error(status: int) -> str:
 
 
 class Exchange:
-    """Timings are nanoseconds of the relay's monotonic clock; 0 means that it never came to that."""
+    """Timings are nanoseconds of the relay's monotonic clock; 0: it never came to that."""
 
     __slots__ = (
         "arrivals", "bytes_in", "bytes_out", "cached_tokens", "choices", "code", "error",

@@ -68,19 +68,18 @@ class FlowTable:
             elif flow is None or flow.opaque:
                 if kind == CLOSED:
                     flows.pop(number, None)
-            elif kind == ENGINE_BYTES or kind == CLIENT_BYTES:  # noqa: PLR1714 - the hot path
+            elif kind in (ENGINE_BYTES, CLIENT_BYTES):
                 try:
-                    self._bytes(flow, number, kind, at_ns, delay_ns, payload)
+                    self._bytes(flow, number, (kind, at_ns, delay_ns), payload)
                 except NotFollowedError:
                     self._give_up(flow)
             else:
-                self._event(flow, number, kind, at_ns, payload)
+                self._event(number, kind, at_ns, payload)
         if frames:
             self.last_ns = max(self.last_ns, frames[-1][2])
 
-    def _bytes(
-        self, flow: _Flow, number: int, kind: int, at_ns: int, delay_ns: int, payload: bytes
-    ) -> None:
+    def _bytes(self, flow: _Flow, number: int, head: tuple[int, int, int], payload: bytes) -> None:
+        kind, at_ns, delay_ns = head
         if flow.lost:
             if kind != CLIENT_BYTES or not _REQUEST_LINE.match(payload):
                 return
@@ -92,7 +91,8 @@ class FlowTable:
             delay = delay_ns if delay_ns != NO_DELAY else -1
             flow.connection.from_client(payload, at_ns, delay)
 
-    def _event(self, flow: _Flow, number: int, kind: int, at_ns: int, payload: bytes) -> None:
+    def _event(self, number: int, kind: int, at_ns: int, payload: bytes) -> None:
+        flow = self._flows[number]
         connection = flow.connection
         if kind == GAP:
             connection.lose()

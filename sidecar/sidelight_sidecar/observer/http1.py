@@ -12,7 +12,8 @@ from typing import Any
 
 import httptools
 
-from sidelight_sidecar.observer.dialects import Reader, classify, reader_for
+from sidelight_sidecar.observer.dialects import classify, reader_for
+from sidelight_sidecar.observer.dialects.base import Reader
 from sidelight_sidecar.observer.exchange import Consumer, Exchange
 
 MAX_HEAD_BYTES = 256 * 1024

@@ -6,8 +6,8 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sidelight_contract.summary import RelayCounters
 
+from sidelight_contract.summary import RelayCounters
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.flows import FlowTable
 from sidelight_sidecar.observer.labels import ModelLabels
@@ -44,7 +44,7 @@ class Metrics:
             )
 
         self._requests = counter(
-            "requests", "Requests that ended, by HTTP status sent to the client; 499: it left first.",
+            "requests", "Requests that ended, by HTTP status; 499: the client left first.",
             "code", "stream",
         )  # fmt: skip
         self._errors = counter("request_errors", "Requests that failed, by class.", "error_type")
@@ -56,7 +56,7 @@ class Metrics:
             DURATION_BUCKETS, "stream",
         )  # fmt: skip
         self._first_token = histogram(
-            "time_to_first_token_seconds", "First byte of the request to the first output; streams.",
+            "time_to_first_token_seconds", "First byte of the request to the first output.",
             FIRST_TOKEN_BUCKETS,
         )  # fmt: skip
         self._first_output = histogram(

@@ -4,9 +4,9 @@ import hashlib
 
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
 from sidelight_contract.config import SidecarConfig
 from sidelight_contract.summary import SidecarState, Summary
-
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.exchange import Consumer, Consumers

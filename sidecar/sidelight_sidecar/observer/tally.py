@@ -5,7 +5,6 @@ of the frames, so a replay gives the same summary.
 """
 
 from sidelight_contract.summary import Traffic
-
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.labels import ModelLabels
 

@@ -3,8 +3,8 @@
 Rules, from CONVENTIONS of the field:
 1. The response decides whether it is a stream, not the request.
 2. Usage is cumulative wherever it appears: the last one wins, none are added up.
-3. A role, a usage or a finish reason alone is no output; an empty content without either is (a token
-   that decodes to nothing).
+3. A role, a usage or a finish reason alone is no output; an empty content without either is (a
+   token that decodes to nothing).
 """
 
 from typing import Any
@@ -184,9 +184,9 @@ class OpenAIReader:
         exchange = self._exchange
         if isinstance(choice.index, int):
             exchange.choices = max(exchange.choices, choice.index + 1)
-        if isinstance(choice.finish_reason, str) and choice.finish_reason:
-            if len(exchange.finish_reasons) < exchange.choices:
-                exchange.finish_reasons.append(_FINISH.get(choice.finish_reason, "other"))
+        reason = choice.finish_reason
+        if isinstance(reason, str) and reason and len(exchange.finish_reasons) < exchange.choices:
+            exchange.finish_reasons.append(_FINISH.get(reason, "other"))
 
     def _bears_output(self, choice: Choice, at_ns: int) -> bool:
         exchange, delta = self._exchange, choice.delta

@@ -1,0 +1,109 @@
+"""The command `sidelight-sidecar`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sidelight_sidecar import __version__
+
+_EXAMPLE = """example:
+  sidelight-sidecar run --listen 127.0.0.1:9000 --engine 127.0.0.1:8000 --admin 127.0.0.1:15020
+  curl 127.0.0.1:15020/metrics"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sidelight-sidecar",
+        description="Stand in front of an LLM server, change nothing, and say what passed.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="relay and observe")
+    record = commands.add_parser("record", help="relay and keep the frames in a file")
+    for command in (run, record):
+        command.add_argument(
+            "--listen", action="append", required=True, metavar="HOST:PORT",
+            help="accept connections here; may be given again",
+        )  # fmt: skip
+        command.add_argument(
+            "--engine", required=True, metavar="HOST:PORT",
+            help="where the server is; original-dst: where a redirected connection was going",
+        )  # fmt: skip
+    run.add_argument("--admin", required=True, metavar="HOST:PORT", help="serve /metrics here")
+    run.add_argument("--config", metavar="FILE", help="settings, read again on change")
+    run.add_argument("--token-file", metavar="FILE", help="token that /summary asks for")
+    record.add_argument("file", metavar="FILE", help="frame file to write")
+    replay = commands.add_parser("replay", help="what was in a frame file")
+    replay.add_argument("file", type=Path, metavar="FILE")
+    replay.add_argument(
+        "--format", choices=("exchanges", "metrics", "summary"), default="exchanges",
+        help="default: exchanges, a JSON line each",
+    )  # fmt: skip
+    redirect = commands.add_parser("redirect", help="write the pod's redirect (an init container)")
+    redirect.add_argument("--port", type=int, required=True, help="the engine's port")
+    redirect.add_argument("--to", type=int, required=True, help="the relay's port")
+    redirect.add_argument("--liveness", type=int, required=True, help="port around the relay")
+    commands.add_parser("version", help="print the version")
+    return parser
+
+
+def relay_command(options: argparse.Namespace) -> list[str]:
+    """The relay's own command line: it runs without this parser in memory."""
+    command = [sys.executable, "-m", "sidelight_sidecar.relay", "--engine", options.engine]
+    for address in options.listen:
+        command += ["--listen", address]
+    if options.command == "record":
+        return [*command, "--record", options.file]
+    observer = [sys.executable, "-m", "sidelight_sidecar.observer", "--admin", options.admin]
+    for flag, value in (("--config", options.config), ("--token-file", options.token_file)):
+        if value:
+            observer += [flag, value]
+    return [*command, "--", *observer]
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from sidelight_sidecar.observer.replay import replay  # noqa: PLC0415 - not for the relay
+
+    try:
+        for part in replay(options.file, options.format):
+            if isinstance(part, str):
+                print(part)
+            else:
+                print(f"sidelight-sidecar: {options.file}: {part}", file=sys.stderr)
+                return 1
+    except OSError as error:
+        print(f"sidelight-sidecar: {options.file}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _redirect(options: argparse.Namespace) -> int:
+    from sidelight_sidecar.redirect import RedirectError, apply, rules  # noqa: PLC0415
+
+    try:
+        apply(rules(options.port, options.to, options.liveness))
+    except RedirectError as error:
+        print(f"sidelight-sidecar: {error}", file=sys.stderr)
+        return 1
+    print(f"port {options.port} goes to {options.to}, {options.liveness} to {options.port}")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; `run` and `record` become the relay."""
+    options = _parser().parse_args(arguments)
+    if options.command in ("run", "record"):
+        command = relay_command(options)
+        os.execv(command[0], command)  # noqa: S606 - this very interpreter
+    if options.command == "replay":
+        return _replay(options)
+    if options.command == "redirect":
+        return _redirect(options)
+    print(__version__)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The observer's process: frames on descriptor 3, the admin port, the configuration file."""
+
+import argparse
+import asyncio
+import json
+import logging
+import resource
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from sidelight_contract.config import ConfigError, SidecarConfig
+from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
+from sidelight_sidecar.observer.admin import Admin
+from sidelight_sidecar.observer.files import ConfigFile, TokenFile
+from sidelight_sidecar.observer.pipeline import Pipeline
+
+FRAMES_FD = 3
+POLL_SECONDS = 2.0
+"""How often the configuration file is looked at. Default 2: the kubelet itself takes a minute."""
+BIND_RETRY_SECONDS = 1.0
+MEMORY_LIMIT_MIB = 256
+"""Address space of this process. Default 256: it dies of a leak before the container's limit of
+384 MiB would kill the relay with it."""
+
+log = logging.getLogger("sidelight.observer")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: event and fields, never payload."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields = getattr(record, "fields", {})
+        entry = {"component": "observer", "event": record.getMessage(), **fields}
+        return json.dumps(entry)
+
+
+class FrameReader(asyncio.Protocol):
+    """Feeds what comes from the relay to the pipeline."""
+
+    def __init__(self, pipeline: Pipeline, ended: asyncio.Event) -> None:
+        self._pipeline = pipeline
+        self._decoder = FrameDecoder()
+        self._ended = ended
+
+    def data_received(self, data: bytes) -> None:
+        """Take what is there."""
+        try:
+            self._pipeline.feed(self._decoder.feed(data))
+        except FrameError as error:
+            log.error("frames_damaged", extra={"fields": {"error": str(error)}})  # noqa: TRY400
+            self._ended.set()
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+        """The relay has ended, and so will this process."""
+        self._ended.set()
+
+
+async def serve_admin(admin: Admin, host: str, port: int) -> None:
+    """Serve the admin port until cancelled; an address in use is tried again: the observer before
+    this one may not have let go of it yet.
+    """
+    runner = web.AppRunner(admin.application(), access_log=None)
+    await runner.setup()
+    try:
+        while True:
+            try:
+                await web.TCPSite(runner, host, port).start()
+                break
+            except OSError as error:
+                log.warning("admin_port_taken", extra={"fields": {"error": str(error)}})
+                await asyncio.sleep(BIND_RETRY_SECONDS)
+        log.info("admin_listening", extra={"fields": {"address": f"{host}:{port}"}})
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+async def watch_config(pipeline: Pipeline, file: ConfigFile) -> None:
+    """Put each new configuration in force; keep the last good one."""
+    while True:
+        try:
+            if (config := file.poll()) is not None:
+                pipeline.reconfigure(config)
+                log.info("config_in_force", extra={"fields": {"revision": config.revision}})
+        except ConfigError as error:
+            pipeline.refuse_config(str(error))
+            log.error("config_refused", extra={"fields": {"error": str(error)}})  # noqa: TRY400
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def observe(options: argparse.Namespace) -> None:
+    """Observe until the relay ends."""
+    file = ConfigFile(options.config)
+    pipeline = Pipeline(time.monotonic_ns(), time.time_ns(), SidecarConfig(version=1))
+    with suppress(ConfigError):  # said by watch_config's first look
+        pipeline.reconfigure(ConfigFile(options.config).poll() or pipeline.config)
+    ended = asyncio.Event()
+    host, _, port = options.admin.rpartition(":")
+    admin = Admin(pipeline, TokenFile(options.token_file))
+    loop = asyncio.get_running_loop()
+    await loop.create_connection(
+        lambda: FrameReader(pipeline, ended), sock=socket.socket(fileno=FRAMES_FD)
+    )
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(serve_admin(admin, host.strip("[]"), int(port))),
+            group.create_task(watch_config(pipeline, file)),
+        ]
+        await ended.wait()
+        for task in tasks:
+            task.cancel()
+
+
+def bound_itself(memory_mib: int) -> None:
+    """Let this process die first when memory is short; where that is not allowed, go on."""
+    size = memory_mib << 20
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def main() -> None:
+    """`python -m sidelight_sidecar.observer`, started by the relay."""
+    parser = argparse.ArgumentParser(prog="sidelight_sidecar.observer")
+    parser.add_argument("--admin", required=True)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--memory-limit-mib", type=int, default=MEMORY_LIMIT_MIB)
+    options = parser.parse_args()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    bound_itself(options.memory_limit_mib)
+    with suppress(KeyboardInterrupt):
+        uvloop.run(observe(options))
