@@ -115,6 +115,8 @@ class Reason(StrEnum):
     REQUESTS_SEEN = "RequestsSeen"
     NO_REQUESTS_YET = "NoRequestsYet"
     NO_SIDECAR_ANSWERED = "NoSidecarAnswered"
+    SPEC_NOT_UNDERSTOOD = "SpecNotUnderstood"
+    CONFIG_NOT_WRITTEN = "ConfigNotWritten"
 
 
 class InterceptionMode(StrEnum):

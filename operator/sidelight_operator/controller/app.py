@@ -1,0 +1,110 @@
+"""The controller role, put together: kopf's watch, the loop and the HTTP port, side by side."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import kopf
+from aiohttp import web
+
+from sidelight_operator.controller.collect import Collector
+from sidelight_operator.controller.decision import explainer
+from sidelight_operator.controller.health import Pulse, health_app
+from sidelight_operator.controller.logs import configure_logging
+from sidelight_operator.controller.reconcile import Reconciler
+from sidelight_operator.controller.settings import Settings, parse_settings
+from sidelight_operator.controller.watch import Changes, make_registry, make_settings
+from sidelight_operator.kube import KubeError
+from sidelight_operator.kube.api import connect
+
+logger = logging.getLogger("sidelight.controller")
+
+SETTLE_SECONDS = 0.2
+"""Between a change and the round that follows it: a `kubectl apply` of ten models is one round."""
+
+
+def run(argv: list[str]) -> int:
+    """Run the controller until SIGTERM or SIGINT; the exit status."""
+    settings = parse_settings(argv)
+    configure_logging(settings.log_level)
+    if settings.kubeconfig:
+        os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's login reads nothing else
+    status = 0
+    try:
+        asyncio.run(_main(settings))
+    except* KubeError as errors:
+        for error in errors.exceptions:
+            logger.error("controller stopped", extra={"error": str(error)})  # noqa: TRY400
+        status = 1
+    return status
+
+
+async def _main(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    pulse = Pulse(settings.interval_seconds, time.monotonic)
+    changes = Changes()
+    connector = aiohttp.TCPConnector(limit=settings.sidecars_at_once)
+    async with (
+        connect(settings.kubeconfig) as kube,
+        aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
+    ):
+        reconciler = Reconciler(
+            kube=kube,
+            collector=Collector(session, settings.sidecars_at_once),
+            explain=explainer(settings),
+            clock=lambda: datetime.now(UTC),
+            models_at_once=settings.models_at_once,
+        )
+        runner = web.AppRunner(health_app(reconciler.metrics, pulse), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, port=settings.http_port).start()
+            async with asyncio.TaskGroup() as tasks:
+                loop = tasks.create_task(
+                    poll(reconciler, changes, pulse, settings.interval_seconds)
+                )
+                watch = kopf.operator(
+                    registry=make_registry(changes),
+                    settings=make_settings(),
+                    standalone=True,
+                    clusterwide=True,
+                    stop_flag=stop,
+                )
+                tasks.create_task(_until_stopped(watch, stop, loop))
+        finally:
+            await runner.cleanup()
+
+
+async def _until_stopped(
+    watch: Coroutine[Any, Any, None], stop: asyncio.Event, loop: asyncio.Task[None]
+) -> None:
+    """Kopf ends by itself only when it was told to: anything else ends the controller too."""
+    await watch
+    if not stop.is_set():
+        raise KubeError("watching ObservedModels", "kopf ended by itself")
+    loop.cancel()
+
+
+async def poll(
+    reconciler: Reconciler, changes: Changes, pulse: Pulse, interval_seconds: float
+) -> None:
+    """Round after round, until cancelled. An API server that is away is waited for."""
+    while True:
+        started = time.monotonic()
+        try:
+            await reconciler.round()
+            pulse.ready = True
+        except KubeError as error:
+            reconciler.metrics.errors.labels("ListModels").inc()
+            logger.warning("round failed", extra={"error": str(error)})
+        pulse.beat()
+        await changes.wait(max(interval_seconds - (time.monotonic() - started), SETTLE_SECONDS))
+        await asyncio.sleep(SETTLE_SECONDS)

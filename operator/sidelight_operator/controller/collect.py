@@ -1,0 +1,79 @@
+"""Asks sidecars for their summaries: many at once, none for long, none for much memory."""
+
+import asyncio
+
+import aiohttp
+
+from sidelight_contract import names
+from sidelight_contract.names import Reason
+from sidelight_contract.summary import MAX_SUMMARY_BYTES, SummaryError, decode_summary
+from sidelight_operator.controller.evaluate import Answer
+from sidelight_operator.controller.pods import Refusal
+
+TIMEOUT_SECONDS = 3.0
+"""For one sidecar, connecting included. A summary takes milliseconds; a node that is gone takes
+for ever, and the round must not wait for it."""
+_CHUNK = 64 * 1024
+
+
+class Collector:
+    """One pooled HTTP client for all sidecars."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        at_once: int,
+        port: int = names.ADMIN_PORT,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._session = session
+        self._slots = asyncio.Semaphore(at_once)
+        self._port = port
+        self._timeout_seconds = timeout_seconds
+
+    async def collect(self, address: str, token: str | None) -> Answer:
+        """The summary of the sidecar at `address`, or why there is none. Raises nothing."""
+        if token is None:
+            return Refusal(
+                Reason.SIDECAR_REFUSED_TOKEN, "there is no token to ask it with; see Ready"
+            )
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with self._slots, asyncio.timeout(self._timeout_seconds):
+                return await self._ask(f"http://{host}:{self._port}/summary", token)
+        except TimeoutError:
+            why = f"no answer within {self._timeout_seconds:g} s"
+        except (aiohttp.ClientError, OSError) as error:
+            why = str(error) or type(error).__name__
+        return Refusal(
+            Reason.SIDECAR_UNREACHABLE,
+            f"the sidecar does not answer on {address}:{self._port} ({why[:200]}); a NetworkPolicy "
+            "must let the controller in",
+        )
+
+    async def _ask(self, url: str, token: str) -> Answer:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            if response.status in (401, 403, 503):
+                return Refusal(
+                    Reason.SIDECAR_REFUSED_TOKEN,
+                    f"the sidecar answered {response.status}: it does not have the token yet; the "
+                    "kubelet takes up to a minute to mount a new Secret",
+                )
+            if response.status != 200:
+                return _not_understood(f"it answered {response.status}")
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                body += chunk
+                if len(body) > MAX_SUMMARY_BYTES:
+                    return _not_understood(f"it is larger than {MAX_SUMMARY_BYTES} bytes")
+        try:
+            return decode_summary(bytes(body))
+        except SummaryError as error:
+            return _not_understood(str(error))
+
+
+def _not_understood(why: str) -> Refusal:
+    return Refusal(
+        Reason.SUMMARY_NOT_UNDERSTOOD, f"the sidecar's summary cannot be used: {why[:200]}"
+    )

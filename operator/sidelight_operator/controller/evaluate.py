@@ -1,0 +1,272 @@
+"""From what was seen in a round to the status to write and the Events to tell. Pure: no clock, no
+network, no Kubernetes client.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sidelight_contract.config import SidecarConfig
+from sidelight_contract.names import ConditionType, Reason
+from sidelight_contract.status import (
+    MAX_NAMED_PODS,
+    Condition,
+    ModeCount,
+    NotObservedPod,
+    ObservedModelStatus,
+    Pods,
+)
+from sidelight_contract.summary import Summary
+from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
+from sidelight_operator.controller.models import Model, format_time
+from sidelight_operator.controller.pods import PodView, Refusal
+
+STARTING = timedelta(minutes=2)
+"""A younger pod that is not running or ready yet is starting: in the status, but no Event."""
+WINDOW_SECONDS = SidecarConfig(version=1).window_seconds
+
+Answer = Summary | Refusal
+"""What a sidecar answered, or why there is no answer."""
+
+_STARTING_REASONS = frozenset(
+    {Reason.POD_NOT_RUNNING, Reason.SIDECAR_NOT_READY, Reason.SIDECAR_REFUSED_TOKEN}
+)
+_MODE_MESSAGES = {
+    Reason.MODE_REQUESTED: "spec.interception.mode asks for it",
+    Reason.REDIRECT_ALLOWED: "the namespace's Pod Security level allows the init container that "
+    "redirects the engine's port",
+    Reason.POD_SECURITY_FORBIDS_REDIRECT: "the namespace's Pod Security level forbids NET_ADMIN, "
+    "which Redirect needs in an init container",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An Event to be: `pod` is "" when it speaks of all."""
+
+    type: Literal["Normal", "Warning"]
+    reason: Reason
+    message: str
+    pod: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The result of a round. `not_observed` counts all pods, the status names some."""
+
+    status: ObservedModelStatus
+    events: tuple[Told, ...]
+    not_observed: Mapping[Reason, int]
+
+
+def evaluate(
+    model: Model,
+    pods: Sequence[PodView],
+    answers: Mapping[str, Answer],
+    now: datetime,
+    *,
+    problem: Refusal | None = None,
+    told: AbstractSet[tuple[str, Reason]] = frozenset(),
+) -> Evaluation:
+    """Judge one model's round.
+
+    Args:
+        model: as read at the start of the round, with the status of the round before.
+        pods: those its selector matches and that have not ended.
+        answers: by pod uid, for the pods that were asked.
+        now: for conditions that change.
+        problem: why the round could not be done whole; it becomes the reason of Ready.
+        told: pods and reasons of which an Event was made in an earlier round.
+    """
+    refusals = {pod.uid: _refusal(model, pod, answers) for pod in pods}
+    missing = [(pod, why) for pod in pods if (why := refusals[pod.uid]) is not None]
+    answered = [
+        (pod, answer)
+        for pod in pods
+        if refusals[pod.uid] is None and isinstance(answer := answers[pod.uid], Summary)
+    ]
+    versions, whole = version_statuses(answered)
+    conditions = (
+        _ready(pods, missing, problem),
+        _injected(model, pods),
+        _traffic_observed(pods, whole),
+    )
+    status = ObservedModelStatus(
+        observed_generation=model.generation,
+        conditions=[_condition(model, now, judged) for judged in conditions],
+        pods=_pods_status(len(pods), missing),
+        interception=_modes(model, pods),
+        window_seconds=WINDOW_SECONDS,
+        traffic=traffic_status(whole) if answered else None,
+        versions=versions,
+    )
+    return Evaluation(
+        status=status,
+        events=tuple(_events(model, missing, status, now, told)),
+        not_observed=Counter(why.reason for _, why in missing),
+    )
+
+
+def asks(model: Model, pod: PodView) -> bool:
+    """Whether the sidecar of `pod` is to be asked for its summary in this round."""
+    return pod.model == model.name and pod.phase == "Running" and pod.sidecar_ready and bool(pod.ip)
+
+
+def _refusal(model: Model, pod: PodView, answers: Mapping[str, Answer]) -> Refusal | None:
+    """Why `pod` is not observed; None when it is."""
+    if not pod.model:
+        return pod.refusal or Refusal(Reason.WEBHOOK_MISSED, "it carries no sidecar")
+    if pod.model != model.name:
+        return Refusal(
+            Reason.BELONGS_TO_OTHER_MODEL,
+            f"its sidecar was injected for ObservedModel {pod.model}; "
+            "restart the pod to have it injected for this one",
+        )
+    if pod.phase != "Running":
+        return Refusal(
+            Reason.POD_NOT_RUNNING,
+            f"the pod is {pod.phase}; kubectl describe pod {pod.name} says what it waits for",
+        )
+    if not pod.sidecar_ready:
+        return Refusal(
+            Reason.SIDECAR_NOT_READY,
+            f"the sidecar has not started; see kubectl logs {pod.name} -c sidelight",
+        )
+    answer = answers.get(pod.uid)
+    if answer is None:
+        return Refusal(Reason.SIDECAR_UNREACHABLE, "the sidecar has not been asked yet")
+    return answer if isinstance(answer, Refusal) else None
+
+
+Judged = tuple[ConditionType, Literal["True", "False", "Unknown"], Reason, str]
+
+
+def _ready(
+    pods: Sequence[PodView],
+    missing: Sequence[tuple[PodView, Refusal]],
+    problem: Refusal | None,
+) -> Judged:
+    ready = ConditionType.READY
+    if problem is not None:
+        return ready, "False", problem.reason, problem.message
+    if not pods:
+        return ready, "False", Reason.NO_PODS_SELECTED, _NO_PODS
+    if missing:
+        counts = Counter(why.reason for _, why in missing)
+        which = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+        message = f"{len(missing)} of {len(pods)} selected pods are not observed ({which}); "
+        message += "status.pods.notObserved names them"
+        return ready, "False", Reason.SOME_PODS_NOT_OBSERVED, message
+    return ready, "True", Reason.ALL_PODS_OBSERVED, f"{_all(len(pods))} observed"
+
+
+_NO_PODS = (
+    "spec.selector matches no pod of this namespace that is running or starting; compare it with "
+    "kubectl get pods --show-labels"
+)
+
+
+def _injected(model: Model, pods: Sequence[PodView]) -> Judged:
+    injected = ConditionType.INJECTED
+    if not pods:
+        return injected, "Unknown", Reason.NO_PODS_SELECTED, _NO_PODS
+    without = sum(pod.model != model.name for pod in pods)
+    if without:
+        message = f"{without} of {len(pods)} selected pods carry no sidecar of this ObservedModel"
+        return injected, "False", Reason.SOME_PODS_NOT_INJECTED, message
+    message = f"{_all(len(pods))} injected"
+    return injected, "True", Reason.ALL_PODS_INJECTED, message
+
+
+def _traffic_observed(pods: Sequence[PodView], whole: Figures) -> Judged:
+    observed = ConditionType.TRAFFIC_OBSERVED
+    if not pods:
+        return observed, "Unknown", Reason.NO_PODS_SELECTED, _NO_PODS
+    if not whole.pods:
+        return observed, "Unknown", Reason.NO_SIDECAR_ANSWERED, "no sidecar has answered yet"
+    if not whole.total.requests:
+        message = "no inference request has ended at a sidecar yet; send one through the Service"
+        return observed, "False", Reason.NO_REQUESTS_YET, message
+    return observed, "True", Reason.REQUESTS_SEEN, "requests are seen by the sidecars"
+
+
+def _all(count: int) -> str:
+    return "the selected pod is" if count == 1 else f"all {count} selected pods are"
+
+
+def _condition(model: Model, now: datetime, judged: Judged) -> Condition:
+    kind, status, reason, message = judged
+    before = previous_condition(model, kind)
+    changed = before.get("status") != status or "lastTransitionTime" not in before
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=format_time(now) if changed else before["lastTransitionTime"],
+        observed_generation=model.generation,
+    )
+
+
+def previous_condition(model: Model, kind: ConditionType) -> dict[str, str]:
+    """The condition as the last round left it; `{}` when there is none."""
+    conditions = model.status.get("conditions") or ()
+    return next((found for found in conditions if found.get("type") == kind), {})
+
+
+def _pods_status(selected: int, missing: Sequence[tuple[PodView, Refusal]]) -> Pods:
+    observed = selected - len(missing)
+    named = sorted(missing, key=lambda item: item[0].name)[:MAX_NAMED_PODS]
+    return Pods(
+        selected=selected,
+        observed=observed,
+        ratio=f"{observed}/{selected}",
+        not_observed=[
+            NotObservedPod(name=pod.name, reason=why.reason, message=why.message)
+            for pod, why in named
+        ],
+        not_observed_total=len(missing),
+    )
+
+
+def _modes(model: Model, pods: Sequence[PodView]) -> list[ModeCount]:
+    counts = Counter(
+        (pod.injection.mode, pod.injection.mode_reason)
+        for pod in pods
+        if pod.model == model.name and pod.injection.mode
+    )
+    known: Mapping[str, str] = {str(reason): text for reason, text in _MODE_MESSAGES.items()}
+    return [
+        ModeCount(mode=mode, reason=reason, message=known.get(reason, reason), pods=count)
+        for (mode, reason), count in sorted(counts.items())[:MAX_NAMED_PODS]
+    ]
+
+
+def _events(
+    model: Model,
+    missing: Sequence[tuple[PodView, Refusal]],
+    status: ObservedModelStatus,
+    now: datetime,
+    told: AbstractSet[tuple[str, Reason]],
+) -> list[Told]:
+    """What changed since the last round. Only pods that the status names are told of."""
+    assert status.pods is not None
+    created = {pod.name: pod.created for pod, _ in missing}
+    events = []
+    for item in status.pods.not_observed:
+        reason = Reason(item.reason)
+        starting = reason in _STARTING_REASONS and now - created[item.name] < STARTING
+        if (item.name, reason) not in told and not starting:
+            message = f"pod {item.name} is not observed: {item.message}"
+            events.append(Told("Warning", reason, message, item.name))
+    was_ready = previous_condition(model, ConditionType.READY).get("status") == "True"
+    ready = status.conditions[0]
+    if ready.status == "True" and not was_ready:
+        events.append(Told("Normal", Reason.ALL_PODS_OBSERVED, ready.message))
+    problem = ready.status == "False" and ready.reason != Reason.SOME_PODS_NOT_OBSERVED
+    if problem and previous_condition(model, ConditionType.READY).get("reason") != ready.reason:
+        events.append(Told("Warning", Reason(ready.reason), ready.message))
+    return events

@@ -1,0 +1,134 @@
+"""From summaries of sidecars to the figures of a status. Pure; merging is in the contract.
+
+Only inference counts: what a sidecar files under the operation `other` (health checks, metrics,
+unknown paths) is in no figure.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sidelight_contract import status
+from sidelight_contract.durations import format_duration, round_significant
+from sidelight_contract.sketch import Sketch
+from sidelight_contract.summary import Summary, Traffic
+from sidelight_operator.controller.models import format_time
+from sidelight_operator.controller.pods import PodView
+
+NOT_INFERENCE = "other"
+NOT_FAILURES = frozenset(
+    {"client_disconnect", "invalid_request", "auth", "not_found", "context_length"}
+)
+"""Errors that are the client's: the engine was right to refuse, or nobody waited for it."""
+MAX_SERVED_MODELS = 10
+_PLACEHOLDERS = frozenset({"_unknown", "_other"})
+
+
+class Figures:
+    """Everything that some sidecars saw, added up. The order of adding does not matter, but for
+    rates, where it may move the last bit of a float.
+    """
+
+    def __init__(self) -> None:
+        self.window = Traffic(model="", operation="")
+        self.total = Traffic(model="", operation="")
+        self.request_rate = 0.0
+        self.token_rate = 0.0
+        self.pods = 0
+        self.not_observed = 0
+        self.started_at = float("inf")
+        self.served_models: dict[str, int] = {}
+
+    def add(self, summary: Summary) -> None:
+        """Add what one sidecar saw."""
+        self.pods += 1
+        self.started_at = min(self.started_at, summary.sidecar.started_at)
+        relay = summary.relay
+        self.not_observed += (
+            relay.flows_gapped_queue_full
+            + relay.flows_gapped_no_observer
+            + summary.sidecar.flows_unparsed
+        )
+        for part in inference(summary.total):
+            self.total.merge(part)
+            if part.model not in _PLACEHOLDERS:
+                seen = self.served_models.get(part.model, 0)
+                self.served_models[part.model] = seen + part.requests
+        for part in inference(summary.window):
+            self.window.merge(part)
+            if summary.window_seconds > 0:
+                self.request_rate += part.requests / summary.window_seconds
+                self.token_rate += part.tokens.output / summary.window_seconds
+
+
+def inference(parts: Iterable[Traffic]) -> Iterable[Traffic]:
+    """Those of `parts` that are inference."""
+    return (part for part in parts if part.operation != NOT_INFERENCE)
+
+
+def traffic_status(figures: Figures) -> status.Traffic:
+    """The window's figures."""
+    window = figures.window
+    failures = sum(count for kind, count in window.errors.items() if kind not in NOT_FAILURES)
+    return status.Traffic(
+        requests=window.requests,
+        requests_per_second=round_significant(figures.request_rate),
+        error_ratio=round_significant(failures / window.requests if window.requests else 0.0),
+        tokens_per_second=round_significant(figures.token_rate),
+        time_to_first_token=latency_status(window.time_to_first_token),
+        time_per_output_token=latency_status(window.time_per_output_token),
+        duration=latency_status(window.duration),
+    )
+
+
+def latency_status(sketch: Sketch) -> status.Latency | None:
+    """Quantiles of `sketch`; None when nothing was measured."""
+    shown = [sketch.quantile(q) for q in (0.5, 0.95, 0.99)]
+    p50, p95, p99 = (format_duration(value) if value is not None else "" for value in shown)
+    return status.Latency(p50=p50, p95=p95, p99=p99, count=sketch.count) if sketch.count else None
+
+
+def version_statuses(
+    answered: Iterable[tuple[PodView, Summary]],
+) -> tuple[list[status.VersionStatus], Figures]:
+    """Each version's figures, and those of all together.
+
+    Versions with traffic in the window come first, among them the one with the youngest pod; past
+    `MAX_VERSIONS` the last ones are counted in the whole only.
+    """
+    whole = Figures()
+    versions: dict[str, Figures] = {}
+    youngest: dict[str, PodView] = {}
+    for pod, summary in answered:
+        whole.add(summary)
+        versions.setdefault(pod.version, Figures()).add(summary)
+        known = youngest.setdefault(pod.version, pod)
+        if (pod.created, pod.name) > (known.created, known.name):
+            youngest[pod.version] = pod
+
+    order = sorted(versions)
+    order.sort(key=lambda name: youngest[name].created, reverse=True)
+    order.sort(key=lambda name: versions[name].window.requests == 0)
+    shown = order[: status.MAX_VERSIONS]
+    return [_version_status(name, versions[name], youngest[name]) for name in shown], whole
+
+
+def _version_status(name: str, figures: Figures, pod: PodView) -> status.VersionStatus:
+    by_requests = sorted(figures.served_models, key=lambda m: (-figures.served_models[m], m))
+    tokens = figures.total.tokens
+    return status.VersionStatus(
+        name=name,
+        identity=status.Identity(
+            served_models=by_requests[:MAX_SERVED_MODELS],
+            image=pod.image,
+            engine=pod.injection.engine,
+        ),
+        pods=figures.pods,
+        since=format_time(datetime.fromtimestamp(figures.started_at, UTC)),
+        requests=figures.total.requests,
+        errors=dict(sorted(figures.total.errors.items())),
+        tokens=status.Tokens(
+            prompt=tokens.prompt, output=tokens.output, estimated_output=tokens.estimated_output
+        ),
+        connections_not_observed=figures.not_observed,
+        window=traffic_status(figures),
+    )

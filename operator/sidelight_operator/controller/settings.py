@@ -1,0 +1,56 @@
+"""What the controller is started with: arguments, each with a twin in the environment."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """See the arguments' help."""
+
+    http_port: int
+    interval_seconds: float
+    kubeconfig: str | None
+    sidecar_image: str
+    sidecar_pull_policy: str
+    log_level: str
+    models_at_once: int = 8
+    """Models in work at the same time: each holds one page of raw pods, a few MB."""
+    sidecars_at_once: int = 64
+    """Summaries being read at the same time, over all models: each may be up to 4 MB."""
+
+
+def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the command line, else from the environment, else their defaults.
+
+    Exits with a usage message on a bad argument, as argparse does.
+    """
+    parser = argparse.ArgumentParser(
+        prog="sidelight-operator controller",
+        description="Collects what the sidecars saw and writes it to each ObservedModel's status.",
+    )
+
+    def add(flag: str, default: str, text: str, kind: type = str) -> None:
+        variable = "SIDELIGHT_" + flag.strip("-").upper().replace("-", "_")
+        value = environ.get(variable, default)
+        parser.add_argument(flag, default=value, type=kind, help=f"{text} [{variable}]")
+
+    add("--http-port", "8080", "port of /metrics, /healthz and /readyz", int)
+    add("--interval", "10", "seconds between two rounds (default 10)", float)
+    add("--kubeconfig", "", "kubeconfig file; empty: the pod's own service account")
+    add("--sidecar-image", "", "image that the webhook injects")
+    add("--sidecar-pull-policy", "IfNotPresent", "pull policy that the webhook injects")
+    add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
+    found = parser.parse_args(argv)
+    if not found.interval > 0:
+        parser.error("--interval must be more than 0 seconds")
+    return Settings(
+        http_port=found.http_port,
+        interval_seconds=found.interval,
+        kubeconfig=found.kubeconfig or None,
+        sidecar_image=found.sidecar_image,
+        sidecar_pull_policy=found.sidecar_pull_policy,
+        log_level=found.log_level,
+    )

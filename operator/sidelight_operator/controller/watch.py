@@ -1,0 +1,75 @@
+"""kopf's part: it watches ObservedModels and wakes the loop when a spec changes.
+
+Only `on.event`: no finalizer, no annotation on a user's object, nothing to clean up.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+
+from sidelight_contract import names
+
+
+class Changes:
+    """Tells the loop that an ObservedModel came, went, or has another spec."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+        self._generations: dict[str, int] = {}
+
+    def saw(self, kind: str | None, metadata: Mapping[str, Any]) -> None:
+        """One event of the watch; our own writes to the status leave the generation alone."""
+        uid, generation = str(metadata["uid"]), int(metadata.get("generation", 0))
+        if kind == "DELETED":
+            self._generations.pop(uid, None)
+        elif self._generations.get(uid) == generation:
+            return
+        else:
+            self._generations[uid] = generation
+        self._changed.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return after a change, else after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._changed.clear()
+
+
+def make_registry(
+    changes: Changes, login: kopf.ConnectionInfo | None = None
+) -> kopf.OperatorRegistry:
+    """Handlers that feed `changes`; `login` replaces the service account or kubeconfig."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry, id="login")
+    def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return (
+            login
+            or kopf.login_with_service_account(**kwargs)
+            or kopf.login_with_kubeconfig(**kwargs)
+        )
+
+    @kopf.on.event(
+        names.GROUP, names.API_VERSION, names.PLURAL, registry=registry, id="observedmodel"
+    )
+    async def saw(event: Any, meta: Any, **_: Any) -> None:
+        changes.saw(event["type"], meta)
+
+    return registry
+
+
+def make_settings() -> kopf.OperatorSettings:
+    """Kopf without anything that writes."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    # Watching CustomResourceDefinitions would need a permission; the chart installs ours first.
+    settings.scanning.disabled = True
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    return settings

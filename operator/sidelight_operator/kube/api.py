@@ -1,0 +1,162 @@
+"""`KubeClient` on the `kubernetes` package's own asyncio client.
+
+Only its connection, authentication and retries are used; requests are built here, so that
+answers stay raw dicts.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.config.config_exception import ConfigException
+
+from sidelight_contract import names
+from sidelight_operator.kube.client import Json, KubeError, NotFoundError
+
+PAGE = 500
+"""Objects in one page of a list: kubectl's own number, a few MB of pods."""
+TIMEOUT_SECONDS = 15.0
+"""For one request; the API server itself gives up on slow ones after 60."""
+
+_MODELS = f"/apis/{names.GROUP}/{names.API_VERSION}"
+_NOT_FOUND = 404
+_CONFLICT = 409
+_MESSAGE_LIMIT = 500
+
+
+@asynccontextmanager
+async def connect(kubeconfig: str | None) -> AsyncIterator["ApiClient"]:
+    """A client for the cluster of `kubeconfig`; None: the one this pod runs in, else kubectl's.
+
+    Raises:
+        KubeError: no usable configuration.
+    """
+    configuration = client.Configuration()
+    try:
+        if kubeconfig is None:
+            try:
+                config.load_incluster_config(client_configuration=configuration)
+            except ConfigException:
+                await config.load_kube_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(
+                config_file=kubeconfig, client_configuration=configuration
+            )
+    except (ConfigException, OSError) as error:
+        where = kubeconfig or "the pod's service account or the default kubeconfig"
+        raise KubeError(f"reading {where}", str(error)) from error
+    async with client.ApiClient(configuration) as api:
+        yield ApiClient(api)
+
+
+class ApiClient:
+    """See `KubeClient`."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    async def list_models(self) -> list[Json]:
+        """See `KubeClient`."""
+        return [item async for item in self._list(f"{_MODELS}/{names.PLURAL}", {})]
+
+    async def list_pods(self, namespace: str, selector: str) -> AsyncIterator[Json]:
+        """See `KubeClient`."""
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        async for item in self._list(path, {"labelSelector": selector}):
+            yield item
+
+    async def get_namespace_labels(self, name: str) -> dict[str, str]:
+        """See `KubeClient`."""
+        found = await self._request("GET", f"/api/v1/namespaces/{name}")
+        return found.get("metadata", {}).get("labels") or {}
+
+    async def get_config_map(self, namespace: str, name: str) -> Json | None:
+        """See `KubeClient`."""
+        return await self._get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+
+    async def create_config_map(self, namespace: str, body: Json) -> None:
+        """See `KubeClient`."""
+        await self._request("POST", f"/api/v1/namespaces/{namespace}/configmaps", body)
+
+    async def patch_config_map(self, namespace: str, name: str, patch: Json) -> None:
+        """See `KubeClient`."""
+        await self._request("PATCH", f"/api/v1/namespaces/{namespace}/configmaps/{name}", patch)
+
+    async def get_secret(self, namespace: str, name: str) -> Json | None:
+        """See `KubeClient`."""
+        return await self._get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+
+    async def create_secret(self, namespace: str, body: Json) -> None:
+        """See `KubeClient`."""
+        await self._request("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+
+    async def patch_model_status(self, namespace: str, name: str, patch: Json) -> None:
+        """See `KubeClient`."""
+        path = f"{_MODELS}/namespaces/{namespace}/{names.PLURAL}/{name}/status"
+        await self._request("PATCH", path, {"status": patch})
+
+    async def create_event(self, namespace: str, body: Json) -> None:
+        """See `KubeClient`."""
+        try:
+            await self._request("POST", f"/api/v1/namespaces/{namespace}/events", body)
+        except KubeError as error:
+            if error.status != _CONFLICT:
+                raise
+
+    async def _get(self, path: str) -> Json | None:
+        try:
+            return await self._request("GET", path)
+        except NotFoundError:
+            return None
+
+    async def _list(self, path: str, query: Mapping[str, str]) -> AsyncIterator[Json]:
+        page = {**query, "limit": str(PAGE)}
+        while True:
+            answer = await self._request("GET", f"{path}?{urlencode(page)}")
+            for item in answer.get("items") or ():
+                yield item
+            more = answer.get("metadata", {}).get("continue")
+            if not more:
+                return
+            page["continue"] = more
+
+    async def _request(self, method: str, path: str, body: Json | None = None) -> Json:
+        what = f"{method} {path.partition('?')[0]}"
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            patch = method == "PATCH"
+            headers["Content-Type"] = f"application/{'merge-patch+json' if patch else 'json'}"
+        try:
+            serialized = await self._api.param_serialize(
+                method=method,
+                resource_path=path,
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._api.call_api(*serialized, _request_timeout=TIMEOUT_SECONDS)
+            content = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise KubeError(what, str(error) or type(error).__name__) from error
+        except client.ApiException as error:
+            raise _error(what, error.status or 0, error.body or error.reason) from error
+        if response.status >= 400:
+            raise _error(what, response.status, content)
+        result = json.loads(content)
+        if not isinstance(result, dict):
+            raise KubeError(what, "the answer is no JSON object", response.status)
+        return result
+
+
+def _error(what: str, status: int, body: Any) -> KubeError:
+    """The API server's own sentence, where there is one."""
+    try:
+        why = str(json.loads(body)["message"])
+    except (TypeError, ValueError, KeyError):
+        why = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+    kind = NotFoundError if status == _NOT_FOUND else KubeError
+    return kind(what, f"{status} {why}"[:_MESSAGE_LIMIT], status)

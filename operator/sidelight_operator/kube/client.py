@@ -1,0 +1,72 @@
+"""What the controller asks of Kubernetes. Objects are raw dicts: typed ones cost four times the
+time and drop fields that they do not know.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+"""An object of the Kubernetes API, as its JSON has it."""
+
+
+class KubeError(Exception):
+    """The API server refused, or could not be reached; the message says what was asked and why
+    it failed.
+    """
+
+    def __init__(self, what: str, why: str, status: int = 0) -> None:
+        super().__init__(f"{what}: {why}")
+        self.status = status
+        """HTTP status of the answer; 0 when there was none."""
+
+
+class NotFoundError(KubeError):
+    """The object, or the namespace or kind it would be in, does not exist."""
+
+
+class KubeClient(Protocol):
+    """The few calls that the controller makes. Every one raises KubeError."""
+
+    async def list_models(self) -> list[Json]:
+        """All ObservedModels of the cluster."""
+        ...
+
+    def list_pods(self, namespace: str, selector: str) -> AsyncIterator[Json]:
+        """The pods of `namespace` that the label selector matches, page by page."""
+        ...
+
+    async def get_namespace_labels(self, name: str) -> dict[str, str]:
+        """Labels of a namespace."""
+        ...
+
+    async def get_config_map(self, namespace: str, name: str) -> Json | None:
+        """A ConfigMap; None when there is none."""
+        ...
+
+    async def create_config_map(self, namespace: str, body: Json) -> None:
+        """Create a ConfigMap."""
+        ...
+
+    async def patch_config_map(self, namespace: str, name: str, patch: Json) -> None:
+        """Change a ConfigMap by merge patch."""
+        ...
+
+    async def get_secret(self, namespace: str, name: str) -> Json | None:
+        """A Secret; None when there is none."""
+        ...
+
+    async def create_secret(self, namespace: str, body: Json) -> None:
+        """Create a Secret."""
+        ...
+
+    async def patch_model_status(self, namespace: str, name: str, patch: Json) -> None:
+        """Change an ObservedModel's status by merge patch; `patch` is the status' part of it.
+
+        Raises:
+            NotFoundError: it was deleted in the meantime.
+        """
+        ...
+
+    async def create_event(self, namespace: str, body: Json) -> None:
+        """Create an Event; one of this name that is there already is left as it is."""
+        ...
