@@ -1,1 +1,3 @@
 """The Sidelight operator: injection, webhook, controller and the `sidelight` command."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,11 @@
+"""Injection: one pure function from a pod and its surroundings to a decision with reasons."""
+
+from sidelight_operator.inject.decide import decide
+from sidelight_operator.inject.types import (
+    Decision,
+    InjectionSettings,
+    NamespaceFacts,
+    ObservedModelView,
+)
+
+__all__ = ["Decision", "InjectionSettings", "NamespaceFacts", "ObservedModelView", "decide"]

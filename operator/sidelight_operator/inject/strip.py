@@ -1,0 +1,37 @@
+"""Take Sidelight's own parts out of a pod again: injecting twice is injecting once."""
+
+from sidelight_contract import names
+from sidelight_contract.injection import decode_record
+from sidelight_operator.inject.edits import undo
+from sidelight_operator.inject.types import Json
+
+_CONTAINERS = frozenset({names.SIDECAR_CONTAINER, names.INIT_CONTAINER})
+_VOLUMES = frozenset({names.CONFIG_VOLUME, names.TOKEN_VOLUME})
+
+
+def strip(pod: Json) -> None:
+    """Undo an injection in place; a pod without our annotation is not ours and stays as it is."""
+    metadata = pod.get("metadata") or {}
+    annotations = metadata.get("annotations") or {}
+    record = decode_record(str(annotations.get(names.ANNOTATION_INJECTION, "")))
+    if record is None:
+        return
+    spec = pod["spec"]
+    for key, own in (
+        ("initContainers", _CONTAINERS), ("containers", _CONTAINERS), ("volumes", _VOLUMES),
+    ):  # fmt: skip
+        if key in spec:
+            spec[key] = [entry for entry in spec[key] or () if entry.get("name") not in own]
+            if not spec[key]:
+                del spec[key]
+    for container in spec.get("containers") or ():
+        if container.get("name") == record.container:
+            undo(container, record.edits)
+    for key, marks in (
+        ("annotations", [names.ANNOTATION_INJECTION]),
+        ("labels", [names.LABEL_INJECTED, names.LABEL_MODEL]),
+    ):
+        for name in marks:
+            (metadata.get(key) or {}).pop(name, None)
+        if metadata.get(key) == {}:
+            del metadata[key]

@@ -1,0 +1,72 @@
+"""What goes into a decision, and what comes out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sidelight_contract.names import InterceptionMode, Reason
+from sidelight_contract.spec import EngineType, ObservedModelSpec
+
+Json = dict[str, Any]
+"""A Kubernetes object as it is on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceFacts:
+    """What matters of a pod's namespace."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedModelView:
+    """An ObservedModel of the pod's namespace."""
+
+    name: str
+    spec: ObservedModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionSettings:
+    """What the installation decides.
+
+    Memory: the relay has 12 MiB, the observer 45 MiB idle and dies at 256 MiB by its own limit, so
+    that the container's limit is never what ends the relay. No CPU limit: throttling the relay
+    would slow the model's traffic.
+    """
+
+    sidecar_image: str
+    image_pull_policy: str = "IfNotPresent"
+    cpu_request: str = "50m"
+    memory_request: str = "96Mi"
+    memory_limit: str = "384Mi"
+    native_sidecar: bool = True
+    """Kubernetes 1.29 or later; False: a regular container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether and how a pod is injected, and why."""
+
+    outcome: Literal["inject", "skip"]
+    reason: Reason
+    message: str
+    """What, where, and what to do, in a sentence for the pod's owner."""
+    model: str = ""
+    mode: InterceptionMode | None = None
+    mode_reason: Reason | None = None
+    mode_message: str = ""
+    engine: EngineType | None = None
+    engine_container: str = ""
+    port: int = 0
+    patched: Json | None = None
+    """The whole pod with the sidecar; None when it is left alone."""
+
+
+class RefusedError(Exception):
+    """The pod is left alone, for this reason."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
