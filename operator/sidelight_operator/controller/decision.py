@@ -10,7 +10,6 @@ from sidelight_operator.inject import (
     InjectionSettings,
     NamespaceFacts,
     ObservedModelView,
-    Outcome,
     decide,
 )
 from sidelight_operator.kube import Json
@@ -18,7 +17,9 @@ from sidelight_operator.kube import Json
 
 def explainer(settings: Settings) -> Explain:
     """What the webhook would say of a pod, with the same settings as the webhook has."""
-    injection = InjectionSettings(sidecar_image=settings.sidecar_image)
+    injection = InjectionSettings(
+        sidecar_image=settings.sidecar_image, image_pull_policy=settings.sidecar_pull_policy
+    )
 
     def explain(
         pod: Json, namespace_labels: Mapping[str, str], models: Sequence[Model]
@@ -29,7 +30,7 @@ def explainer(settings: Settings) -> Explain:
             if model.spec is not None
         ]
         decision = decide(pod, NamespaceFacts(labels=dict(namespace_labels)), views, injection)
-        if decision.outcome == Outcome.INJECT:
+        if decision.outcome == "inject":
             return None
         return Refusal(decision.reason, decision.message)
 

@@ -26,6 +26,8 @@ from sidelight_operator.controller.pods import PodView, Refusal
 
 STARTING = timedelta(minutes=2)
 """A younger pod that is not running or ready yet is starting: in the status, but no Event."""
+MAX_MODES = 10
+"""Rows of `interception`: two modes for a few reasons; more would be somebody's forgery."""
 WINDOW_SECONDS = SidecarConfig(version=1).window_seconds
 
 Answer = Summary | Refusal
@@ -34,13 +36,6 @@ Answer = Summary | Refusal
 _STARTING_REASONS = frozenset(
     {Reason.POD_NOT_RUNNING, Reason.SIDECAR_NOT_READY, Reason.SIDECAR_REFUSED_TOKEN}
 )
-_MODE_MESSAGES = {
-    Reason.MODE_REQUESTED: "spec.interception.mode asks for it",
-    Reason.REDIRECT_ALLOWED: "the namespace's Pod Security level allows the init container that "
-    "redirects the engine's port",
-    Reason.POD_SECURITY_FORBIDS_REDIRECT: "the namespace's Pod Security level forbids NET_ADMIN, "
-    "which Redirect needs in an init container",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +228,19 @@ def _pods_status(selected: int, missing: Sequence[tuple[PodView, Refusal]]) -> P
 
 
 def _modes(model: Model, pods: Sequence[PodView]) -> list[ModeCount]:
-    counts = Counter(
-        (pod.injection.mode, pod.injection.mode_reason)
-        for pod in pods
-        if pod.model == model.name and pod.injection.mode
-    )
-    known: Mapping[str, str] = {str(reason): text for reason, text in _MODE_MESSAGES.items()}
+    """By mode and reason; the sentence is that of the pod with the first name."""
+    modes: dict[tuple[str, str], list[PodView]] = {}
+    for pod in pods:
+        if pod.model == model.name and pod.injection.mode:
+            modes.setdefault((pod.injection.mode, pod.injection.mode_reason), []).append(pod)
     return [
-        ModeCount(mode=mode, reason=reason, message=known.get(reason, reason), pods=count)
-        for (mode, reason), count in sorted(counts.items())[:MAX_NAMED_PODS]
+        ModeCount(
+            mode=mode,
+            reason=reason,
+            message=min(members, key=lambda pod: pod.name).injection.mode_message,
+            pods=len(members),
+        )
+        for (mode, reason), members in sorted(modes.items())[:MAX_MODES]
     ]
 
 

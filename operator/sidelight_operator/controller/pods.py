@@ -3,13 +3,13 @@
 Five thousand raw pods are some 150 MB; as `PodView` they are a few.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sidelight_contract import names
+from sidelight_contract.injection import decode_record
 from sidelight_contract.names import Reason
 from sidelight_operator.controller.models import parse_time
 from sidelight_operator.kube import Json
@@ -24,6 +24,7 @@ class Injection:
 
     mode: str = ""
     mode_reason: str = ""
+    mode_message: str = ""
     engine: str = ""
     container: str = ""
 
@@ -95,16 +96,16 @@ def image_tag(image: str) -> str:
 
 
 def _injection(metadata: Json) -> Injection:
-    try:
-        record = json.loads((metadata.get("annotations") or {})[names.ANNOTATION_INJECTION])
-        return Injection(
-            mode=str(record["mode"]),
-            mode_reason=str(record["modeReason"]),
-            engine=str(record["engine"]),
-            container=str(record["container"]),
-        )
-    except (KeyError, TypeError, ValueError):
+    record = decode_record((metadata.get("annotations") or {}).get(names.ANNOTATION_INJECTION, ""))
+    if record is None:
         return Injection()  # a label without our annotation: its owner's doing
+    return Injection(
+        mode=record.mode,
+        mode_reason=record.mode_reason,
+        mode_message=record.mode_message,
+        engine=record.engine,
+        container=record.container,
+    )
 
 
 def _engine_image(pod: Json, container: str) -> str:
