@@ -6,6 +6,14 @@ from sidelight_operator.inject.types import (
     InjectionSettings,
     NamespaceFacts,
     ObservedModelView,
+    Outcome,
 )
 
-__all__ = ["Decision", "InjectionSettings", "NamespaceFacts", "ObservedModelView", "decide"]
+__all__ = [
+    "Decision",
+    "InjectionSettings",
+    "NamespaceFacts",
+    "ObservedModelView",
+    "Outcome",
+    "decide",
+]

@@ -27,6 +27,7 @@ from sidelight_operator.inject.types import (
     Json,
     NamespaceFacts,
     ObservedModelView,
+    Outcome,
     RefusedError,
 )
 
@@ -45,7 +46,7 @@ def decide(
     try:
         return _decide(copy.deepcopy(pod), namespace, models, settings)
     except RefusedError as refused:
-        return Decision("skip", refused.reason, refused.message)
+        return Decision(Outcome.SKIP, refused.reason, refused.message)
 
 
 def _decide(
@@ -64,7 +65,7 @@ def _decide(
     _check_ports(pod, found, mode)
     _inject(pod, container, found, (model.name, mode, reason, message), settings)
     return Decision(
-        "inject", Reason.INJECTED,
+        Outcome.INJECT, Reason.INJECTED,
         f"{found.type.value} in container {found.container} on port {found.port}, mode "
         f"{mode.value}",
         model=model.name, mode=mode, mode_reason=reason, mode_message=message,

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from sidelight_contract.names import InterceptionMode, Reason
 from sidelight_contract.spec import EngineType, ObservedModelSpec
@@ -44,11 +45,18 @@ class InjectionSettings:
     """Kubernetes 1.29 or later; False: a regular container."""
 
 
+class Outcome(StrEnum):
+    """What becomes of a pod."""
+
+    INJECT = "inject"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Whether and how a pod is injected, and why."""
 
-    outcome: Literal["inject", "skip"]
+    outcome: Outcome
     reason: Reason
     message: str
     """What, where, and what to do, in a sentence for the pod's owner."""

@@ -72,6 +72,10 @@ class ApiClient:
         async for item in self._list(path, {"labelSelector": selector}):
             yield item
 
+    async def list_namespaces(self) -> list[str]:
+        """Names of all namespaces."""
+        return [item["metadata"]["name"] async for item in self._list("/api/v1/namespaces", {})]
+
     async def get_namespace_labels(self, name: str) -> dict[str, str]:
         """See `KubeClient`."""
         found = await self._request("GET", f"/api/v1/namespaces/{name}")

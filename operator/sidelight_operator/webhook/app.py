@@ -1,0 +1,217 @@
+"""The webhook's process: kopf's admission server, unmanaged, and health and metrics beside it."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import kopf
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from sidelight_contract import names
+from sidelight_operator.controller.logs import configure_logging
+from sidelight_operator.inject import InjectionSettings
+from sidelight_operator.kube import KubeError
+from sidelight_operator.kube.api import connect
+from sidelight_operator.webhook import HANDLER_ID
+from sidelight_operator.webhook.admission import Admission
+from sidelight_operator.webhook.certificate import Certificate
+from sidelight_operator.webhook.view import ClusterView
+
+logger = logging.getLogger("sidelight.webhook")
+
+POLL_SECONDS = 5.0
+"""How often certificate files are looked at, and the view until it is complete."""
+
+
+def parse_settings(argv: list[str]) -> argparse.Namespace:
+    """Arguments, each with a twin in the environment."""
+    parser = argparse.ArgumentParser(
+        prog="sidelight-operator webhook", description="Adds the sidecar to pods at creation."
+    )
+
+    def add(flag: str, default: str, text: str, kind: Any = str) -> None:
+        variable = "SIDELIGHT_" + flag.strip("-").upper().replace("-", "_")
+        value = os.environ.get(variable, default)
+        parser.add_argument(flag, default=value, type=kind, help=f"{text} [{variable}]")
+
+    add("--port", "9443", "port of the admission server", int)
+    add("--http-port", "8080", "port of /metrics, /healthz and /readyz", int)
+    add("--tls-dir", "/etc/sidelight/tls", "folder with tls.crt and tls.key", Path)
+    add("--sidecar-image", "", "image to inject")
+    add("--sidecar-pull-policy", "IfNotPresent", "pull policy of that image")
+    add("--kubeconfig", "", "kubeconfig file; empty: the pod's own service account")
+    add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
+    settings = parser.parse_args(argv)
+    if not settings.sidecar_image:
+        parser.error("--sidecar-image is missing: without it there is nothing to inject")
+    return settings
+
+
+def make_registry(view: ClusterView, admission: Admission) -> kopf.OperatorRegistry:
+    """The handlers: two watches that write nothing, and the review."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry, id="login")
+    def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.event(names.GROUP, names.API_VERSION, names.PLURAL, registry=registry, id="model")
+    async def model(event: Any, meta: Any, spec: Any, **_: Any) -> None:
+        view.model_event(event["type"], meta["namespace"], meta["name"], spec)
+
+    @kopf.on.event("v1", "namespaces", registry=registry, id="namespace")
+    async def namespace(event: Any, meta: Any, **_: Any) -> None:
+        view.namespace_event(event["type"], meta["name"], meta.get("labels") or {})
+
+    @kopf.on.mutate("v1", "pods", operations={"CREATE"}, registry=registry, id=HANDLER_ID)
+    async def inject(body: Any, namespace: Any, patch: Any, warnings: Any, **_: Any) -> None:
+        admission.review(body, namespace or "default", patch.fns.append, warnings)
+
+    return registry
+
+
+def make_kopf_settings(port: int, certificate: Certificate) -> kopf.OperatorSettings:
+    """Kopf that writes nothing and serves with a context of our own."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.admission.server = kopf.WebhookServer(
+        addr="0.0.0.0",  # noqa: S104 - the API server comes from outside the pod
+        port=port,
+        context=certificate.context,
+        certfile=str(certificate.certificate),
+        pkeyfile=str(certificate.key),
+        file_check_interval=86_400,
+    )
+    return settings
+
+
+class Readiness:
+    """Ready once the certificate is loaded and everything that a list shows was seen."""
+
+    def __init__(self, view: ClusterView, certificate: Certificate) -> None:
+        self._view = view
+        self._certificate = certificate
+        self._wanted: tuple[set[tuple[str, str]], set[str]] | None = None
+        self._complete = False
+
+    def expect(self, models: set[tuple[str, str]], namespaces: set[str]) -> None:
+        """What the view must contain before a pod may be judged."""
+        self._wanted = (models, namespaces)
+
+    @property
+    def ready(self) -> bool:
+        """Whether to take reviews; an incomplete view would let pods through unobserved."""
+        if not self._complete and self._wanted is not None:
+            models, namespaces = self._wanted
+            self._complete = (
+                models <= self._view.seen_models and namespaces <= self._view.seen_namespaces
+            )
+        return self._complete and self._certificate.loaded
+
+
+def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Application:
+    """The HTTP side: /metrics, /healthz, /readyz."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if readiness.ready:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="the view of the cluster is not complete yet\n")
+
+    application = web.Application()
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/readyz", readyz)
+    application.router.add_get("/metrics", make_aiohttp_handler(registry))
+    return application
+
+
+async def expect_all(kubeconfig: str | None, readiness: Readiness) -> None:
+    """Ask the API server what there is, until it answers."""
+    while True:
+        try:
+            async with connect(kubeconfig) as kube:
+                models = await kube.list_models()
+                namespaces = await kube.list_namespaces()
+        except KubeError as error:
+            logger.warning("not ready", extra={"error": str(error)})
+            await asyncio.sleep(POLL_SECONDS)
+            continue
+        readiness.expect(
+            {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models}, set(namespaces)
+        )
+        return
+
+
+async def follow_certificate(certificate: Certificate) -> None:
+    """Load it again whenever its files change."""
+    while True:
+        certificate.poll()
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _until_stopped(
+    watch: Coroutine[Any, Any, None], stop: asyncio.Event, others: list[asyncio.Task[None]]
+) -> None:
+    await watch
+    if not stop.is_set():
+        raise KubeError("watching ObservedModels", "kopf ended by itself")
+    for task in others:
+        task.cancel()
+
+
+async def serve(settings: argparse.Namespace) -> None:
+    """Serve until SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registry = CollectorRegistry()
+    view = ClusterView()
+    injection = InjectionSettings(settings.sidecar_image, settings.sidecar_pull_policy)
+    certificate = Certificate(settings.tls_dir)
+    certificate.poll()
+    readiness = Readiness(view, certificate)
+    runner = web.AppRunner(health_app(registry, readiness), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, port=settings.http_port).start()
+        async with asyncio.TaskGroup() as tasks:
+            others = [
+                tasks.create_task(follow_certificate(certificate)),
+                tasks.create_task(expect_all(settings.kubeconfig or None, readiness)),
+            ]
+            watch = kopf.operator(
+                registry=make_registry(view, Admission(view, injection, registry)),
+                settings=make_kopf_settings(settings.port, certificate),
+                standalone=True, clusterwide=True, stop_flag=stop,
+            )  # fmt: skip
+            tasks.create_task(_until_stopped(watch, stop, others))
+    finally:
+        await runner.cleanup()
+
+
+def run(argv: list[str]) -> int:
+    """Run the webhook; the exit status."""
+    settings = parse_settings(argv)
+    configure_logging(settings.log_level)
+    if settings.kubeconfig:
+        os.environ["KUBECONFIG"] = settings.kubeconfig
+    status = 0
+    try:
+        asyncio.run(serve(settings))
+    except* KubeError as errors:
+        for error in errors.exceptions:
+            logger.error("webhook stopped", extra={"error": str(error)})  # noqa: TRY400
+        status = 1
+    return status
