@@ -62,6 +62,8 @@ securityContext:
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
 env:
+  # kopf wants a user's name for its identity, and the image has none for this user id.
+  - {name: USER, value: sidelight}
   # Which image is injected: the controller compares pods with what the webhook would do.
   - {name: SIDELIGHT_SIDECAR_IMAGE, value: {{ include "sidelight.image" (list $ .Values.image.sidecar) | quote }}}
   - {name: SIDELIGHT_SIDECAR_PULL_POLICY, value: {{ .Values.image.sidecar.pullPolicy }}}
