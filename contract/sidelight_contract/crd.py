@@ -80,15 +80,19 @@ def _structural(node: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _apply_defaults(model_schema: dict[str, Any]) -> None:
-    """Give optional objects the default `{}`, so that the API server fills in their own defaults
-    and CEL rules may read them without `has()`.
+    """Give optional objects a default made of their fields' own: the API server checks CEL rules
+    on a default as it stands, and rules may then read every field without `has()`.
     """
     required = set(model_schema.get("required", ()))
     for name, value in model_schema["properties"].items():
         if name in required or "default" in value:
             continue
         if value.get("type") == "object" and "properties" in value and not value.get("required"):
-            value["default"] = {}
+            value["default"] = {
+                key: part["default"]
+                for key, part in value["properties"].items()
+                if "default" in part
+            }
 
 
 def custom_resource_definition() -> dict[str, Any]:
@@ -108,7 +112,7 @@ def custom_resource_definition() -> dict[str, Any]:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": _with_version_default(structural(ObservedModelSpec)),
+            "spec": structural(ObservedModelSpec),
             "status": structural(ObservedModelStatus),
         },
     }
@@ -139,13 +143,6 @@ def custom_resource_definition() -> dict[str, Any]:
             ],
         },
     }
-
-
-def _with_version_default(spec: dict[str, Any]) -> dict[str, Any]:
-    """A list made by a factory has no default in the generated schema; write it out."""
-    labels = ObservedModelSpec.model_fields["version"].get_default(call_default_factory=True).labels
-    spec["properties"]["version"]["properties"]["labels"]["default"] = labels
-    return spec
 
 
 def main() -> None:

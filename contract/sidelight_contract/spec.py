@@ -160,7 +160,7 @@ class Version(Resource):
     """Where the name of the served model's version comes from."""
 
     labels: list[str] = Field(
-        default_factory=lambda: [LABEL_VERSION, "app.kubernetes.io/version"],
+        default=[LABEL_VERSION, "app.kubernetes.io/version"],
         min_length=1,
         max_length=8,
         description="Pod labels to look at, in order; the first that is there names the version. "
