@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -46,9 +45,6 @@ def run(argv: list[str]) -> int:
 
 
 async def _main(settings: Settings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pulse = Pulse(settings.interval_seconds, time.monotonic)
     changes = Changes()
     connector = aiohttp.TCPConnector(limit=settings.sidecars_at_once)
@@ -76,20 +72,15 @@ async def _main(settings: Settings) -> None:
                     settings=make_settings(),
                     standalone=True,
                     clusterwide=True,
-                    stop_flag=stop,
                 )
-                tasks.create_task(_until_stopped(watch, stop, loop))
+                tasks.create_task(_until_stopped(watch, loop))
         finally:
             await runner.cleanup()
 
 
-async def _until_stopped(
-    watch: Coroutine[Any, Any, None], stop: asyncio.Event, loop: asyncio.Task[None]
-) -> None:
-    """Kopf ends by itself only when it was told to: anything else ends the controller too."""
+async def _until_stopped(watch: Coroutine[Any, Any, None], loop: asyncio.Task[None]) -> None:
+    """Kopf takes SIGTERM and SIGINT for itself and returns then; when it fails, it raises."""
     await watch
-    if not stop.is_set():
-        raise KubeError("watching ObservedModels", "kopf ended by itself")
     loop.cancel()
 
 
