@@ -6,10 +6,29 @@ import sys
 from pathlib import Path
 
 from sidelight_sidecar import __version__
+from sidelight_sidecar.relay.config import ORIGINAL_DESTINATION, parse_address
 
 _EXAMPLE = """example:
   sidelight-sidecar run --listen 127.0.0.1:9000 --engine 127.0.0.1:8000 --admin 127.0.0.1:15020
   curl 127.0.0.1:15020/metrics"""
+
+
+def _address(text: str) -> str:
+    try:
+        parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _engine(text: str) -> str:
+    return text if text == ORIGINAL_DESTINATION else _address(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (1 to 65535)")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,14 +43,16 @@ def _parser() -> argparse.ArgumentParser:
     record = commands.add_parser("record", help="relay and keep the frames in a file")
     for command in (run, record):
         command.add_argument(
-            "--listen", action="append", required=True, metavar="HOST:PORT",
+            "--listen", action="append", type=_address, required=True, metavar="HOST:PORT",
             help="accept connections here; may be given again",
         )  # fmt: skip
         command.add_argument(
-            "--engine", required=True, metavar="HOST:PORT",
+            "--engine", type=_engine, required=True, metavar="HOST:PORT",
             help="where the server is; original-dst: where a redirected connection was going",
         )  # fmt: skip
-    run.add_argument("--admin", required=True, metavar="HOST:PORT", help="serve /metrics here")
+    run.add_argument(
+        "--admin", type=_address, required=True, metavar="HOST:PORT", help="serve /metrics here"
+    )
     run.add_argument("--config", metavar="FILE", help="settings, read again on change")
     run.add_argument("--token-file", metavar="FILE", help="token that /summary asks for")
     record.add_argument("file", metavar="FILE", help="frame file to write")
@@ -42,9 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         help="default: exchanges, a JSON line each",
     )  # fmt: skip
     redirect = commands.add_parser("redirect", help="write the pod's redirect (an init container)")
-    redirect.add_argument("--port", type=int, required=True, help="the engine's port")
-    redirect.add_argument("--to", type=int, required=True, help="the relay's port")
-    redirect.add_argument("--liveness", type=int, required=True, help="port around the relay")
+    redirect.add_argument("--port", type=_port, required=True, help="the engine's port")
+    redirect.add_argument("--to", type=_port, required=True, help="the relay's port")
+    redirect.add_argument("--liveness", type=_port, required=True, help="port around the relay")
     commands.add_parser("version", help="print the version")
     return parser
 

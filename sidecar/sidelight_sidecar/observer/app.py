@@ -25,8 +25,9 @@ POLL_SECONDS = 2.0
 """How often the configuration file is looked at. Default 2: the kubelet itself takes a minute."""
 BIND_RETRY_SECONDS = 1.0
 MEMORY_LIMIT_MIB = 256
-"""Address space of this process. Default 256: it dies of a leak before the container's limit of
-384 MiB would kill the relay with it."""
+"""Data segment of this process (RLIMIT_DATA: a limit on address space would count what uvloop
+reserves and never touches). Default 256: it dies of a leak before the container's limit of 384 MiB
+would kill the relay with it."""
 
 log = logging.getLogger("sidelight.observer")
 

@@ -35,7 +35,7 @@ class Exchange:
         "first_visible_ns", "flow", "gaps", "generating", "last_output_ns", "method",
         "model", "operation", "output_tokens", "overhead_ns", "path", "prompt_tokens",
         "reasoned", "reasoning_tokens", "request_end_ns", "response_id", "response_start_ns",
-        "start_ns", "stop_ns", "stream", "trace_id",
+        "start_ns", "stop_ns", "stream", "trace_id", "unread",
     )  # fmt: skip
 
     def __init__(self, flow: int, start_ns: int) -> None:
@@ -62,7 +62,11 @@ class Exchange:
         self.response_id = ""
         self.trace_id = ""
         self.bytes_in = 0
+        """Bytes of the request's body."""
         self.bytes_out = 0
+        """Bytes of the response's body."""
+        self.unread = ""
+        """What of the response could not be read (`json`, `sse`, `size`, `encoding`), if any."""
         self.choices = 0
         """Choices seen in the response; more than one makes a time per token ambiguous."""
         self.arrivals = 0

@@ -7,7 +7,11 @@ response before it is complete.
 """
 
 import re
+from contextlib import suppress
 
+import msgspec
+
+from sidelight_contract.summary import RelayCounters
 from sidelight_sidecar.frames.codec import (
     CLIENT_BYTES,
     CLIENT_EOF,
@@ -24,6 +28,7 @@ from sidelight_sidecar.frames.codec import (
 from sidelight_sidecar.observer.exchange import Consumer
 from sidelight_sidecar.observer.http1 import Http1Connection, NotFollowedError
 
+_decode_counters = msgspec.json.Decoder(RelayCounters).decode
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,20} [!-~]{1,2048} HTTP/1\.[01]\r?\n")
 
 
@@ -47,8 +52,8 @@ class FlowTable:
         self._flows: dict[int, _Flow] = {}
         self.unparsed = 0
         """Flows that could not be followed."""
-        self.relay_stats: bytes = b"{}"
-        """The relay's newest counters."""
+        self.relay = RelayCounters()
+        """The relay's newest counters; zeros before it has spoken."""
         self.last_ns = 0
         """Time of the newest frame."""
 
@@ -57,7 +62,8 @@ class FlowTable:
         flows = self._flows
         for number, kind, at_ns, delay_ns, payload in frames:
             if kind == STATS:
-                self.relay_stats = payload
+                with suppress(msgspec.DecodeError):  # a damaged file: the counters before it stay
+                    self.relay = _decode_counters(payload)
                 self.last_ns = max(self.last_ns, at_ns)
                 continue
             flow = flows.get(number)

@@ -61,6 +61,10 @@ class _Requests:
         exchange.generating = exchange.operation in _GENERATING
         self._connection.requested(exchange)
 
+    def on_body(self, data: bytes) -> None:
+        if self.exchange is not None:
+            self.exchange.bytes_in += len(data)
+
     def on_message_complete(self) -> None:
         assert self.exchange is not None
         self.exchange.request_end_ns = self._connection.now_ns
@@ -78,10 +82,12 @@ class _Responses:
         self.framed = False
         """The body has a length or chunks."""
         self._content_type = ""
+        self._encoded = False
 
     def on_message_begin(self) -> None:
         self.framed = False
         self._content_type = ""
+        self._encoded = False
         self.head_bytes = 1
         self._connection.response_began()
 
@@ -91,13 +97,15 @@ class _Responses:
             self.framed = True
         elif lowered == b"content-type":
             self._content_type = value[:200].decode("latin-1").lower()
+        elif lowered == b"content-encoding":
+            self._encoded = value.strip().lower() not in (b"", b"identity")
 
     def on_headers_complete(self) -> None:
         self.head_bytes = 0
         status = self.parser.get_status_code()
         if status in (204, 304) or status < 200:
             self.framed = True
-        self._connection.response_head(status, self._content_type)
+        self._connection.response_head(status, self._content_type, encoded=self._encoded)
 
     def on_body(self, data: bytes) -> None:
         self._connection.pieces.append(data)
@@ -132,8 +140,6 @@ class Http1Connection:
         """
         self.now_ns, self.delay_ns = at_ns, delay_ns
         requests = self._requests
-        if requests.exchange is not None:
-            requests.exchange.bytes_in += len(data)
         self._feed(requests.parser, data)
         if requests.head_bytes:
             requests.head_bytes += len(data)
@@ -147,10 +153,8 @@ class Http1Connection:
             NotFollowedError: they are none, or answer nothing that was asked.
         """
         self.now_ns = at_ns
-        if self._open:
-            self._open[0].bytes_out += len(data)
-            if self._open[0].method == "HEAD":
-                data = self._without_body(data)
+        while data and self._open and self._open[0].method == "HEAD":
+            data = self._without_body(data)
         if data:
             self._feed(self._responses.parser, data)
             self._read_pieces()
@@ -167,6 +171,8 @@ class Http1Connection:
 
     def _without_body(self, data: bytes) -> bytes:
         """Read the head that answers HEAD, whose length speaks of a body that does not come."""
+        if not self._open[0].response_start_ns:
+            self._open[0].response_start_ns = self.now_ns
         self._head_rest += data
         if len(self._head_rest) > MAX_HEAD_BYTES:
             raise NotFollowedError
@@ -182,7 +188,14 @@ class Http1Connection:
 
     # --- what the parsers say -----------------------------------------------------------------
     def requested(self, exchange: Exchange) -> None:
-        """The head of a request is whole."""
+        """The head of a request is whole.
+
+        Raises:
+            NotFollowedError: HEAD behind another request; the parser of responses cannot be told
+                in time that no body follows.
+        """
+        if self._open and exchange.method == "HEAD":
+            raise NotFollowedError
         self._open.append(exchange)
         self._consumer.started(exchange)
 
@@ -193,7 +206,7 @@ class Http1Connection:
         if not self._open[0].response_start_ns:
             self._open[0].response_start_ns = self.now_ns
 
-    def response_head(self, status: int, content_type: str) -> None:
+    def response_head(self, status: int, content_type: str, *, encoded: bool) -> None:
         """The head of a response is whole."""
         exchange = self._open[0]
         self._interim = status < 200 and status != 101
@@ -204,13 +217,14 @@ class Http1Connection:
             raise NotFollowedError
         exchange.code = status
         self._reader = reader_for(exchange)
-        self._reader.head(status, content_type)
+        self._reader.head(status, content_type, encoded=encoded)
 
     def _read_pieces(self) -> None:
         if self.pieces:
             data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
             self.pieces.clear()
             if self._reader is not None:
+                self._open[0].bytes_out += len(data)
                 gap = self._reader.body(data, self.now_ns)
                 if gap is not None:
                     self._consumer.arrived(self._open[0], gap)
@@ -228,10 +242,8 @@ class Http1Connection:
         if self._reader is not None:
             self._reader.end(whole=whole)
             self._reader = None
-        else:
-            exchange.error = error
-        if not whole:
-            exchange.error = error
+        if not whole and not (exchange.error and error == "upstream_reset"):
+            exchange.error = error  # an engine that said what is wrong may break off after it
         exchange.code = code or exchange.code
         exchange.stop_ns = self.now_ns
         self._consumer.finished(exchange)

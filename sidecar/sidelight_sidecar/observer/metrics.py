@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -85,6 +84,12 @@ class Metrics:
             "request_output_tokens", "Output tokens of a request.", TOKEN_BUCKETS
         )
         self._finish = counter("finish_reasons", "Why generation ended, normalised.", "reason")
+        self._unread = Counter(
+            "sidelight_parser_errors",
+            "Responses of which something could not be read.",
+            ("protocol",),
+            registry=registry,
+        )
         self._overhead = Histogram(
             "sidelight_proxy_overhead_seconds", "Time the relay held the end of a request.",
             registry=registry, buckets=OVERHEAD_BUCKETS,
@@ -133,6 +138,8 @@ class Metrics:
         ):
             if seconds is not None:
                 histogram.labels(*labels).observe(seconds, exemplar)
+        if exchange.unread:
+            self._unread.labels(exchange.unread).inc()
         for reason in exchange.finish_reasons:
             self._finish.labels(*labels, reason).inc()
         if exchange.overhead is not None:
@@ -161,7 +168,7 @@ class RelayCollector(Collector):
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """One family for each counter."""
-        counters = relay_counters(self._flows)
+        counters = self._flows.relay
         for name in RelayCounters.__struct_fields__:
             text, value = f"The relay's {name.replace('_', ' ')}.", getattr(counters, name)
             if name == "queue_bytes_high_water":
@@ -173,8 +180,3 @@ class RelayCollector(Collector):
             "Connections that are not HTTP/1.1 or are framed ambiguously.",
             self._flows.unparsed,
         )
-
-
-def relay_counters(flows: FlowTable) -> RelayCounters:
-    """The relay's newest counters; zeros before it has spoken."""
-    return msgspec.json.decode(flows.relay_stats, type=RelayCounters)

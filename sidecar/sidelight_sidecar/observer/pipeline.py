@@ -12,7 +12,7 @@ from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.exchange import Consumer, Consumers
 from sidelight_sidecar.observer.flows import FlowTable
 from sidelight_sidecar.observer.labels import ModelLabels
-from sidelight_sidecar.observer.metrics import Metrics, RelayCollector, relay_counters
+from sidelight_sidecar.observer.metrics import Metrics, RelayCollector
 from sidelight_sidecar.observer.tally import Tally
 
 
@@ -45,10 +45,11 @@ class Pipeline:
         self.flows.feed(frames)
 
     def reconfigure(self, config: SidecarConfig) -> None:
-        """Put other settings in force; a window of another length begins anew at the next start."""
+        """Put other settings in force; a window of another length begins anew."""
         self.config = config
         self.config_error = ""
         self._labels.limit = config.max_model_labels
+        self.tally.resize(config.window_seconds, self.flows.last_ns)
         self.metrics.config_error.set(0)
 
     def refuse_config(self, error: str) -> None:
@@ -78,5 +79,5 @@ class Pipeline:
             window_seconds=self.tally.window_seconds(self._start_ns, now_ns),
             window=self.tally.window(now_ns),
             total=self.tally.total(),
-            relay=relay_counters(self.flows),
+            relay=self.flows.relay,
         )

@@ -20,9 +20,18 @@ class Tally:
     def __init__(self, labels: ModelLabels, window_seconds: int) -> None:
         self._labels = labels
         self._slice_ns = window_seconds * 1_000_000_000 // SLICES
+        self._since_ns = 0
         self._slices: dict[int, dict[Key, Traffic]] = {}
         self._total: dict[Key, Traffic] = {}
         self.in_flight = 0
+
+    def resize(self, window_seconds: int, now_ns: int) -> None:
+        """Let the window be of another length; what it held is forgotten, for slices differ."""
+        slice_ns = window_seconds * 1_000_000_000 // SLICES
+        if slice_ns != self._slice_ns:
+            self._slice_ns = slice_ns
+            self._slices.clear()
+            self._since_ns = now_ns
 
     def started(self, exchange: Exchange) -> None:  # noqa: ARG002
         """One more is under way."""
@@ -65,7 +74,7 @@ class Tally:
     def window_seconds(self, start_ns: int, now_ns: int) -> float:
         """How much time `window` covers at `now_ns`, counting since `start_ns`."""
         oldest = (now_ns // self._slice_ns - SLICES + 1) * self._slice_ns
-        return max(now_ns - max(oldest, start_ns), 1) / 1e9
+        return max(now_ns - max(oldest, start_ns, self._since_ns), 1) / 1e9
 
     def _forget(self, newest: int) -> None:
         for number in [number for number in self._slices if number <= newest - SLICES]:

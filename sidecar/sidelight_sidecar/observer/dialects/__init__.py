@@ -23,4 +23,4 @@ def classify(method: str, path: str) -> str:
 
 def reader_for(exchange: Exchange) -> Reader:
     """What reads the response of `exchange`, whose operation is known."""
-    return OpenAIReader(exchange) if exchange.generating else PlainReader()
+    return OpenAIReader(exchange) if exchange.generating else PlainReader(exchange)

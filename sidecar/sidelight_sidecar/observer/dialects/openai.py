@@ -23,8 +23,6 @@ _FINISH = {
     "error": "error",
 }  # fmt: skip
 _CONTEXT_WORDS = ("exceed_context_size", "context_length_exceeded", "maximum context length")
-_REASONING = ("reasoning", "reasoning_content")
-_OUTPUT = ("content", "refusal", "tool_calls", "function_call", "audio")
 
 
 class Message(msgspec.Struct):
@@ -76,34 +74,48 @@ class OpenAIReader:
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._done = False
-        self.unreadable = ""
-        """What could not be read (`sse`, `json`, `size`); empty: all could."""
+        self._deaf = False
+        """The rest of the body is not read; `exchange.unread` says why."""
 
-    def head(self, status: int, content_type: str) -> None:
+    def head(self, status: int, content_type: str, *, encoded: bool) -> None:
         """Choose how to read the body."""
         self._exchange.error = status_error(status)
+        if encoded:
+            self._stop_reading("encoding")
         if content_type.startswith("text/event-stream"):
             self._exchange.stream = True
             self._events = EventStream()
 
     def body(self, data: bytes, at_ns: int) -> float | None:
         """Read what one read brought."""
-        if self.unreadable:
+        if self._deaf:
             return None
         if self._events is None:
             self._kept_bytes += len(data)
             if self._kept_bytes > MAX_BODY_BYTES:
-                self.unreadable = "size"
-                self._kept.clear()
+                self._stop_reading("size")
             else:
                 self._kept.append(data)
             return None
         try:
-            outputs = sum(self._event(name, text, at_ns) for name, text in self._events.feed(data))
+            events = self._events.feed(data)
         except EventTooLongError:
-            self.unreadable = "sse"
+            self._stop_reading("sse")
             return None
-        return self._exchange.arrival(at_ns, outputs) if outputs else None
+        outputs = 0
+        for name, text in events:
+            outputs += self._event(name, text, at_ns)
+        if not outputs:
+            return None
+        exchange = self._exchange
+        if not exchange.first_output_ns and exchange.output_tokens:
+            exchange.first_arrival_tokens = exchange.output_tokens  # usage comes with every chunk
+        return exchange.arrival(at_ns, outputs)
+
+    def _stop_reading(self, why: str) -> None:
+        self._deaf = True
+        self._exchange.unread = why
+        self._kept.clear()
 
     def end(self, *, whole: bool) -> None:
         """Read what was kept; say how a stream ended."""
@@ -111,14 +123,17 @@ class OpenAIReader:
         if self._events is None:
             if whole and self._kept:
                 self._whole(b"".join(self._kept))
-        elif whole and not exchange.error and not (self._done or exchange.finish_reasons):
+        elif whole and not (
+            exchange.error or exchange.unread or self._done or exchange.finish_reasons
+        ):
             exchange.error = "upstream_reset"
 
     def _whole(self, body: bytes) -> None:
         try:
             answer = _decode(body)
-        except msgspec.DecodeError:
-            self.unreadable = "json"
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            if not self._exchange.error:  # an error's page need not be JSON
+                self._exchange.unread = "json"
             return
         self._common(answer)
         for choice in answer.choices or ():
@@ -131,20 +146,16 @@ class OpenAIReader:
             return False
         try:
             answer = _decode(text)
-        except msgspec.DecodeError:
-            self.unreadable = "json"
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._exchange.unread = "json"
             return False
         if name == b"error" and not answer.error:
             answer.error = True
-        before = self._exchange.output_tokens or 0
         self._common(answer)
         output = False
         for choice in answer.choices or ():
             self._finish(choice)
             output |= self._bears_output(choice, at_ns)
-        if output and not self._exchange.first_output_ns:
-            tokens = (self._exchange.output_tokens or 0) - before
-            self._exchange.first_arrival_tokens = max(tokens, 1)
         return output
 
     def _common(self, answer: Answer) -> None:
@@ -190,22 +201,30 @@ class OpenAIReader:
 
     def _bears_output(self, choice: Choice, at_ns: int) -> bool:
         exchange, delta = self._exchange, choice.delta
-        if choice.text:
-            visible = True
-        elif delta is None:
-            visible = choice.text == "" and choice.finish_reason is None
+        reasoning = False
+        if delta is None:
+            visible = bool(choice.text) or (choice.text == "" and choice.finish_reason is None)
         else:
-            if any(getattr(delta, name) for name in _REASONING):
-                exchange.reasoned = exchange.reasoned or not exchange.first_visible_ns
-                return True
-            visible = any(getattr(delta, name) for name in _OUTPUT) or (
-                delta.content == "" and delta.role is None and choice.finish_reason is None
+            reasoning = bool(delta.reasoning or delta.reasoning_content)
+            visible = bool(
+                delta.content
+                or delta.tool_calls
+                or delta.refusal
+                or delta.function_call
+                or delta.audio
+            ) or (
+                delta.content == ""
+                and not reasoning
+                and delta.role is None
+                and choice.finish_reason is None
             )
+        if reasoning and not exchange.first_visible_ns:
+            exchange.reasoned = True
         if visible and not exchange.first_visible_ns:
             exchange.first_visible_ns = at_ns
-        return visible
+        return visible or reasoning
 
 
 def _count(value: object, otherwise: int | None) -> int | None:
     """`value` if it is a count of tokens."""
-    return value if isinstance(value, int) and 0 <= value < 1 << 40 else otherwise
+    return value if type(value) is int and 0 <= value < 1 << 40 else otherwise
