@@ -71,7 +71,7 @@ build() { # whole or not at all, and once even if two ask at the same time
   [ ! -e "$BUILT/pause.tar" ] || return 0
   local work
   work=$(mktemp -d "$CACHE/cluster/building.XXXXXX")
-  # shellcheck disable=SC2064 - the folder of now
+  # shellcheck disable=SC2064 # the folder of now, not of the end
   trap "rm -rf '$work'" EXIT
   compile "$work"
   chmod 755 "$work"

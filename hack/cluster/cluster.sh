@@ -117,6 +117,12 @@ node_ready() { kubectl wait --for condition=Ready "node/$NODE" --timeout 1s; }
 healthy() { alive etcd && alive kube-apiserver && alive node && node_ready >/dev/null 2>&1; }
 
 # --- commands ----------------------------------------------------------------------
+one_at_a_time() { # names, addresses and ports are fixed: a second `up` or `down` waits for the first
+  mkdir -p "$CACHE/cluster"
+  exec 9>"$CACHE/cluster/run.lock" # `spawn` closes it, else the cluster itself would hold the lock
+  flock 9
+}
+
 can_run() {
   [ "$(uname -s)" = Linux ] || die "the built-in cluster needs Linux"
   [ "$(id -u)" = 0 ] || die "the built-in cluster needs root (it makes namespaces)"
@@ -128,6 +134,7 @@ can_run() {
 
 up() {
   can_run
+  one_at_a_time
   if [ -d "$RUN" ] && healthy; then
     say "already up"
     return
@@ -191,7 +198,7 @@ status() {
 export BUILT BIN RUN NODE NODE_IP
 case ${1-} in
 up) up ;;
-down) down ;;
+down) one_at_a_time; down ;;
 load-image) shift; load_image "$@" ;;
 status) status ;;
 kubeconfig) echo "$RUN/admin.kubeconfig" ;;

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # used by those that source it
 # What the other scripts of this folder share: names, addresses, paths. Sourced, never run.
 
 CLUSTER=${SIDELIGHT_CLUSTER:-sidelight}   # names the network namespace, the link and the cgroup
