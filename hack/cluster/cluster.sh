@@ -103,6 +103,9 @@ link_up() {
   ip -netns "$CLUSTER" address add "$NODE_IP/$LINK_CIDR_SIZE" dev eth0
   ip -netns "$CLUSTER" link set eth0 up
   ip -netns "$CLUSTER" route add default via "$HOST_IP"
+  # Each pod has a route of its own. The address of one that is gone answers at once, instead of
+  # travelling between machine and node until the client's patience ends.
+  ip -netns "$CLUSTER" route add unreachable "$POD_CIDR"
   ip route add "$POD_CIDR" via "$NODE_IP"
   ip route add "$SERVICE_CIDR" via "$NODE_IP"
 }
