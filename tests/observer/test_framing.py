@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from observed import (
@@ -34,7 +36,7 @@ UNKNOWN_BODY = answer({"choices": [], "model": "m", "usage": {"completion_tokens
 def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
     """`data` cut at these places."""
     places = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 @given(st.lists(st.integers(0, 5000)), st.lists(st.integers(0, 5000)))
