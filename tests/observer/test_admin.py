@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -134,7 +133,7 @@ def test_configuration_swapped_by_symlink_is_seen(tmp_path: Path) -> None:
     file = ConfigFile(path)
     seen = [file.poll()]
     (tmp_path / "new").symlink_to("b")
-    os.replace(tmp_path / "new", data)
+    (tmp_path / "new").replace(data)
     seen.append(file.poll())
     assert [config.revision for config in seen if config] == ["a", "b"]
 
