@@ -21,7 +21,9 @@ RUN set -eu; \
     python3 -m compileall -q /opt
 
 FROM ${BASE} AS base
-ENV PATH=/opt/sidelight/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+# USER: kopf asks who it is, and the user below has no name (nor has the one a platform may choose).
+ENV USER=sidelight \
+    PATH=/opt/sidelight/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONPATH=/opt/sidelight/lib \
     PYTHONSAFEPATH=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -18,6 +18,7 @@ setup: .venv/.ready ## Create .venv with everything the project needs, at the lo
 
 generate: setup ## Write the CRD from the contract
 	$(BIN)/python -m sidelight_contract.crd > crds/observedmodels.yaml
+	cp crds/observedmodels.yaml helm/sidelight/files/
 
 check: setup ## What CI runs short of the cluster: lint, types, layers, fast tests
 	$(BIN)/ruff check .

@@ -29,9 +29,7 @@ def step(text: str) -> None:
 def run(*command: str, quiet: bool = False, stdin: str | None = None) -> str:
     """Run a command that must succeed; its progress goes to the terminal, its answer comes back."""
     if not quiet:
-        print(
-            f"    $ {' '.join(Path(part).name if i == 0 else part for i, part in enumerate(command))}"
-        )
+        print("    $", Path(command[0]).name, *command[1:], flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, input=stdin, check=False)
     if done.returncode:
         sys.exit(f"demo: this failed (exit {done.returncode}): {' '.join(command)}\n{done.stdout}")
@@ -74,15 +72,19 @@ def deploy() -> None:
     run("kubectl", "apply", "-f", "-", stdin=namespace)
     run("kubectl", "-n", NAMESPACE, "apply", "-f", str(ROOT / "examples/llm.yaml"))
     run("kubectl", "-n", NAMESPACE, "rollout", "status", "deployment/chat", "--timeout=120s")
-    step("Observe it: kubectl apply -f examples/observedmodel.yaml, then restart the pods once")
+    step("Observe it: apply examples/observedmodel.yaml, and restart the pods once")
     run("kubectl", "-n", NAMESPACE, "apply", "-f", str(ROOT / "examples/observedmodel.yaml"))
     run(
-        "kubectl", "-n", NAMESPACE, "wait", "observedmodel/chat", "--for=condition=Ready=False",
-        "--timeout=60s",
+        "kubectl", "-n", NAMESPACE, "wait", "observedmodel/chat", "--timeout=60s",
+        "--for=jsonpath={.status.pods.selected}",
     )  # fmt: skip
     print(run("kubectl", "-n", NAMESPACE, "get", "om", "chat"))
     run("kubectl", "-n", NAMESPACE, "rollout", "restart", "deployment/chat")
     run("kubectl", "-n", NAMESPACE, "rollout", "status", "deployment/chat", "--timeout=120s")
+    run(
+        "kubectl", "-n", NAMESPACE, "wait", "--for=delete", "pod", "--timeout=60s",
+        "-l", "app=chat,!sidelight.dev/injected",
+    )  # fmt: skip
     print(run("kubectl", "-n", NAMESPACE, "get", "pods", "-l", "app=chat"))
 
 
@@ -126,9 +128,7 @@ def _send(connection: http.client.HTTPConnection, request: dict[str, object]) ->
 
 def send_requests() -> None:
     """30 chat requests, four at a time."""
-    step(
-        "30 chat requests through the Service: streamed and not, one error, one client that hangs up"
-    )
+    step("30 chat requests: streamed and not, one too long, one client that hangs up midway")
     path = "jsonpath={.spec.clusterIP}"
     address = run("kubectl", "-n", NAMESPACE, "get", "service", "chat", "-o", path, quiet=True)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -157,7 +157,7 @@ def show() -> None:
     else:
         sys.exit("demo: the status did not show 30 requests within 90 s; see kubectl describe om")
     print(run("kubectl", "-n", NAMESPACE, "get", "om"))
-    print(run("kubectl", "-n", NAMESPACE, "get", "om", "chat", "-o", "jsonpath={.status.versions}"))
+    print(json.dumps(_status()["versions"], indent=2))
     step("The sidecar's own metrics")
     pod = run(
         "kubectl", "-n", NAMESPACE, "get", "pods", "-l", "sidelight.dev/injected=true",

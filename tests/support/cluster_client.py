@@ -48,9 +48,7 @@ class Cluster:
 
     def helm(self, *arguments: str, timeout: float = 180) -> str:
         """What helm prints."""
-        return run(
-            f"{self._tools}/helm", *arguments, timeout=timeout, KUBECONFIG=self.kubeconfig
-        )
+        return run(f"{self._tools}/helm", *arguments, timeout=timeout, KUBECONFIG=self.kubeconfig)
 
     def get(self, *arguments: str) -> Any:
         """An object or list as kubectl knows it."""

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -162,20 +161,16 @@ async def follow_certificate(certificate: Certificate) -> None:
 
 
 async def _until_stopped(
-    watch: Coroutine[Any, Any, None], stop: asyncio.Event, others: list[asyncio.Task[None]]
+    watch: Coroutine[Any, Any, None], others: list[asyncio.Task[None]]
 ) -> None:
+    """Kopf takes the signals itself, and ends when it is told to; then all ends."""
     await watch
-    if not stop.is_set():
-        raise KubeError("watching ObservedModels", "kopf ended by itself")
     for task in others:
         task.cancel()
 
 
 async def serve(settings: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     registry = CollectorRegistry()
     view = ClusterView()
     injection = InjectionSettings(settings.sidecar_image, settings.sidecar_pull_policy)
@@ -194,9 +189,9 @@ async def serve(settings: argparse.Namespace) -> None:
             watch = kopf.operator(
                 registry=make_registry(view, Admission(view, injection, registry)),
                 settings=make_kopf_settings(settings.port, certificate),
-                standalone=True, clusterwide=True, stop_flag=stop,
+                standalone=True, clusterwide=True,
             )  # fmt: skip
-            tasks.create_task(_until_stopped(watch, stop, others))
+            tasks.create_task(_until_stopped(watch, others))
     finally:
         await runner.cleanup()
 
