@@ -5,6 +5,7 @@ legal inside JSON. Comments (`:`) are no events.
 """
 
 MAX_EVENT_BYTES = 1 << 20
+_CR = 13
 
 
 class EventTooLongError(ValueError):
@@ -28,6 +29,14 @@ class EventStream:
         Raises:
             EventTooLongError: an event is longer than anything that is one.
         """
+        if (
+            data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
+            and data.count(b"\n") == 2
+            and data[-3] != _CR
+            and not (self._rest or self._data or self._event)
+        ):  # one whole event in one read: nearly all are
+            return [(b"", data[6:-2])]
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         events = []

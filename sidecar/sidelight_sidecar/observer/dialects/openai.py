@@ -193,8 +193,9 @@ class OpenAIReader:
 
     def _finish(self, choice: Choice) -> None:
         exchange = self._exchange
-        if isinstance(choice.index, int):
-            exchange.choices = max(exchange.choices, choice.index + 1)
+        index = choice.index
+        if isinstance(index, int) and index >= exchange.choices:
+            exchange.choices = index + 1
         reason = choice.finish_reason
         if isinstance(reason, str) and reason and len(exchange.finish_reasons) < exchange.choices:
             exchange.finish_reasons.append(_FINISH.get(reason, "other"))
