@@ -4,8 +4,8 @@ Used as it is by the webhook, by the controller (to explain pods without a sidec
 `sidelight inject`, so all three always agree.
 """
 
-import copy
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -44,9 +44,18 @@ def decide(
 ) -> Decision:
     """Decide about `pod`, which is not changed. Never raises for anything a pod may contain."""
     try:
-        return _decide(copy.deepcopy(pod), namespace, models, settings)
+        return _decide(_copied(pod), namespace, models, settings)
     except RefusedError as refused:
         return Decision(Outcome.SKIP, refused.reason, refused.message)
+
+
+def _copied(node: Any) -> Any:
+    """A copy in which nothing is shared: `copy.deepcopy` keeps a YAML alias one object, so that
+    moving one probe would move every probe written with it.
+    """
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    return [_copied(value) for value in node] if isinstance(node, list) else node
 
 
 def _decide(

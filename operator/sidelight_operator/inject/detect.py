@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sidelight_contract.engines import PROFILES, EngineProfile, profile_of
 from sidelight_contract.names import Reason
@@ -121,15 +122,14 @@ def command_words(container: Json) -> list[str]:
 
 def script_words(words: list[str]) -> list[str]:
     """The words of a `sh -c` script; none when it is no such thing or cannot be cut."""
-    if (
-        words
-        and words[0].rsplit("/", 1)[-1] in _SHELLS
-        and "c" in "".join(word for word in words[1:-1] if word.startswith("-"))
-    ):
-        try:
-            return shlex.split(words[-1], comments=True)
-        except ValueError:
-            return []
+    if not words or words[0].rsplit("/", 1)[-1] not in _SHELLS:
+        return []
+    for flag, script in pairwise(words[1:]):
+        if flag.startswith("-") and not flag.startswith("--") and flag.endswith("c"):
+            try:
+                return shlex.split(script, comments=True)
+            except ValueError:
+                return []
     return []
 
 
@@ -180,15 +180,18 @@ def _flag_value(words: list[str], flags: tuple[str, ...]) -> tuple[str | None, P
 def _from_environment(
     container: Json, profile: EngineProfile, otherwise: PortSource
 ) -> tuple[int, PortSource]:
-    for index, entry in enumerate(container.get("env") or ()):
+    entries = list(enumerate(container.get("env") or ()))
+    for index, entry in reversed(entries):  # of a name given twice, the last one counts
         name = entry.get("name")
         if name in profile.port_variables:
-            value = str(entry.get("value") or "")
-            return _number(value, container), PortSource("env", index)
-        if name in profile.address_variables and entry.get("value"):
-            port = str(entry["value"]).rpartition(":")[2]
-            if port.isdigit():
-                return int(port), PortSource("env", index)
+            return _number(str(entry.get("value") or ""), container), PortSource("env", index)
+        if name in profile.address_variables and "valueFrom" in entry:
+            return 0, PortSource("env", index)
+        if name in profile.address_variables:
+            port = str(entry.get("value") or "").rpartition(":")[2]
+            return (int(port), PortSource("env", index)) if port.isdigit() else (
+                profile.default_port, otherwise
+            )  # fmt: skip
     return profile.default_port, otherwise
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sidelight_contract.names import TAKEOVER_PORT, Reason
-from sidelight_operator.inject.detect import Found
+from sidelight_operator.inject.detect import Found, recognises
 from sidelight_operator.inject.edits import Editor
 from sidelight_operator.inject.probes import move_probes
 from sidelight_operator.inject.types import Json, RefusedError
@@ -33,6 +33,13 @@ def check_movable(container: Json, found: Found) -> None:
             Reason.PORT_NOT_MOVABLE,
             f"port {found.port} is privileged, and the sidecar runs without privilege; let the "
             "engine serve on a port from 1024",
+        )
+    unknown_program = container.get("command") and not recognises(found.profile, container)
+    if found.source.kind == "default" and unknown_program:
+        raise RefusedError(
+            Reason.PORT_NOT_MOVABLE,
+            f"it is not certain that the command of container {found.container} takes a port; "
+            "give it one",
         )
     if found.source.kind == "default" and not (
         _has_words(container)
@@ -81,7 +88,7 @@ def _move_port(container: Json, found: Found, editor: Editor) -> None:
         editor.set([source.kind, source.index], f"{source.joined}{TAKEOVER_PORT}")
     elif source.kind == "env":
         entry = _entry(container, found)
-        host, separator, _ = str(entry["value"]).rpartition(":")
+        host, separator, _ = str(entry.get("value", "")).rpartition(":")
         editor.set(["env", source.index, "value"], f"{host}{separator}{TAKEOVER_PORT}")
     elif profile.port_flags and (_has_words(container) or profile.entrypoint_takes_arguments):
         _append(container, editor, "args", [profile.port_flags[0], str(TAKEOVER_PORT)])
