@@ -1,0 +1,43 @@
+"""Not ready before everything that there is was seen."""
+
+from pathlib import Path
+
+from sidelight_operator.webhook.app import Readiness
+from sidelight_operator.webhook.certificate import Certificate
+from sidelight_operator.webhook.view import ClusterView
+
+
+class LoadedCertificate(Certificate):
+    """A certificate that is there."""
+
+    loaded = True
+
+
+def test_ready_when_every_listed_model_and_namespace_was_seen(tmp_path: Path) -> None:
+    """An incomplete view would let pods through unobserved."""
+    view = ClusterView()
+    readiness = Readiness(view, LoadedCertificate(tmp_path))
+    assert not readiness.ready, "nothing was listed yet"
+    readiness.expect({("ml", "chat")}, {"ml"})
+    view.namespace_event(None, "ml", {})
+    assert not readiness.ready
+    view.model_event(None, "ml", "chat", {"selector": "not understood, but seen"})
+    assert readiness.ready
+
+
+def test_it_stays_ready_when_a_model_goes(tmp_path: Path) -> None:
+    """Completeness is reached once; what is deleted later is not missing."""
+    view = ClusterView()
+    readiness = Readiness(view, LoadedCertificate(tmp_path))
+    readiness.expect({("ml", "chat")}, set())
+    view.model_event(None, "ml", "chat", {})
+    assert readiness.ready
+    view.model_event("DELETED", "ml", "chat", {})
+    assert readiness.ready
+
+
+def test_not_ready_without_a_certificate(tmp_path: Path) -> None:
+    """Every handshake would fail."""
+    readiness = Readiness(ClusterView(), Certificate(tmp_path))
+    readiness.expect(set(), set())
+    assert not readiness.ready
