@@ -5,20 +5,22 @@
 # the version the wheels were made for.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
-FROM ${BASE} AS build
+FROM ${BASE} AS wheels
 COPY wheels/ /wheels/
 # pip runs out of its own wheel: a base without pip will do, and none stays in the result.
-RUN set -eu; \
-    for part in operator sidecar; do \
-      PYTHONPATH=$(echo /wheels/pip-*.whl) python3 -m pip install --quiet --no-cache-dir --no-index \
-        --find-links /wheels --root-user-action ignore --target "/opt/$part/lib" "sidelight[$part]"; \
-      mkdir "/opt/$part/bin"; \
-    done; \
-    cp /opt/sidecar/lib/bin/sidelight-sidecar /opt/sidecar/bin/; \
-    cp /opt/operator/lib/bin/sidelight-operator /opt/operator/lib/bin/sidelight /opt/operator/bin/; \
-    sed -i '1s|.*|#!/usr/bin/env python3|' /opt/*/bin/*; \
-    rm -rf /opt/*/lib/bin; \
-    python3 -m compileall -q /opt
+ENV PIP="python3 -m pip install --quiet --no-cache-dir --no-index --find-links /wheels --root-user-action ignore --target /opt/sidelight/lib"
+
+FROM wheels AS operator-build
+RUN PYTHONPATH=$(echo /wheels/pip-*.whl) $PIP "sidelight[operator]" && \
+    mkdir /opt/sidelight/bin && cd /opt/sidelight/lib/bin && \
+    mv sidelight sidelight-operator /opt/sidelight/bin/ && rm -r /opt/sidelight/lib/bin && \
+    sed -i '1s|.*|#!/usr/bin/env python3|' /opt/sidelight/bin/*
+
+FROM wheels AS sidecar-build
+RUN PYTHONPATH=$(echo /wheels/pip-*.whl) $PIP "sidelight[sidecar]" && \
+    mkdir /opt/sidelight/bin && cd /opt/sidelight/lib/bin && \
+    mv sidelight-sidecar /opt/sidelight/bin/ && rm -r /opt/sidelight/lib/bin && \
+    sed -i '1s|.*|#!/usr/bin/env python3|' /opt/sidelight/bin/*
 
 FROM ${BASE} AS base
 # USER: kopf asks who it is, and the user below has no name (nor has the one a platform may choose).
@@ -31,7 +33,7 @@ ENV USER=sidelight \
 LABEL org.opencontainers.image.licenses="Apache-2.0"
 
 FROM base AS operator
-COPY --from=build /opt/operator /opt/sidelight
+COPY --from=operator-build /opt/sidelight /opt/sidelight
 USER 65532:65532
 ENTRYPOINT ["sidelight-operator"]
 
@@ -39,6 +41,6 @@ FROM base AS sidecar
 # The redirect's init container writes nftables rules with it; nothing else does.
 RUN command -v nft >/dev/null || { apt-get update && \
     apt-get install --yes --no-install-recommends nftables && rm -rf /var/lib/apt/lists/*; }
-COPY --from=build /opt/sidecar /opt/sidelight
+COPY --from=sidecar-build /opt/sidelight /opt/sidelight
 USER 65532:65532
 ENTRYPOINT ["sidelight-sidecar"]

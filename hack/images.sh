@@ -68,7 +68,7 @@ image() { # NAME KEY-FILES... -- BUILD-ARGUMENTS...: builds localhost/NAME:dev, 
       "$BUILDER" build --quiet --tag "$tag" "$@" >/dev/null
       "$BUILDER" save --output "$tar.new" "$tag" ;;
     buildah)
-      buildah_here bud --quiet --isolation chroot --pull-never --build-arg "BASE=$BASE" --tag "$tag" "$@" >/dev/null
+      buildah_here bud --quiet --force-rm --isolation chroot --pull-never --build-arg "BASE=$BASE" --tag "$tag" "$@" >/dev/null
       buildah_here push --quiet "$tag" "docker-archive:$tar.new:$tag"
       buildah_here rmi --prune >/dev/null ;; # the image that had the name before
     esac

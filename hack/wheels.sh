@@ -27,8 +27,13 @@ fi
 key=$(find contract operator sidecar pyproject.toml README.md -type f ! -path '*/__pycache__/*' -print0 |
   LC_ALL=C sort --zero-terminated | xargs --null sha256sum | sha256sum | cut -c1-16)
 if [ "$(cat wheels/.sidelight.key 2>/dev/null)" != "$key" ]; then
-  rm -f wheels/sidelight-*.whl
-  "$python" -m pip wheel --quiet --no-deps --wheel-dir wheels .
+  fresh=$(mktemp -d wheels/.new.XXXXXX)
+  "$python" -m pip wheel --quiet --no-deps --wheel-dir "$fresh" .
+  for old in wheels/sidelight-*.whl; do # an image may be built from it right now
+    [ -e "$fresh/${old##*/}" ] || rm -f "$old"
+  done
+  mv "$fresh"/*.whl wheels/
+  rmdir "$fresh"
   echo "$key" >wheels/.sidelight.key
 fi
 
