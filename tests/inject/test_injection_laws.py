@@ -103,3 +103,12 @@ def test_a_change_of_mode_leaves_no_trace_of_the_first() -> None:
     assert taken is not None
     assert judge(redirected, namespace=RESTRICTED).patched == taken
     assert judge(taken).patched == redirected
+
+
+def test_a_pod_that_the_api_server_has_rewritten_between_is_injected_alike() -> None:
+    """It drops empty lists, and asks again when another webhook changed the pod after us."""
+    first = judge(pod(), namespace=RESTRICTED).patched
+    assert first is not None
+    between = copy.deepcopy(first)
+    assert between["spec"]["containers"][0].pop("ports") == []
+    assert judge(between, namespace=RESTRICTED).patched == first

@@ -41,7 +41,9 @@ def undo(container: Json, edits: list[Edit]) -> None:
         try:
             for key in edit.path[:-1]:
                 node = node[key]
-            if node[edit.path[-1]] != edit.new:
+            last = edit.path[-1]
+            emptied = edit.new == [] and isinstance(node, dict) and last not in node
+            if not emptied and node[last] != edit.new:  # the API server drops empty lists
                 continue
         except (KeyError, IndexError, TypeError):
             continue
