@@ -21,6 +21,8 @@ class EngineProfile:
     """Environment variables that set the port."""
     address_variables: tuple[str, ...] = field(default=())
     """Environment variables of the form `host:port` or `host`."""
+    port_set_by_image: bool = False
+    """`default_port` is the image's own setting, and not certain in any other image."""
     entrypoint_takes_arguments: bool = False
     """The image's entrypoint is the server, so that arguments may be given alone."""
 
@@ -48,6 +50,7 @@ PROFILES: tuple[EngineProfile, ...] = (
         default_port=80,
         port_flags=("--port", "-p"),
         port_variables=("PORT",),
+        port_set_by_image=True,
         entrypoint_takes_arguments=True,
     ),
     EngineProfile(

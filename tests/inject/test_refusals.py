@@ -75,6 +75,12 @@ CASES: dict[str, tuple[Reason, dict[str, Any], list[Any], dict[str, str]]] = {
         }])),
         [model()], {},
     ),
+    "TGI's usual port in another image": (
+        Reason.PORT_UNKNOWN,
+        pod(engine(command=["text-generation-launcher"], args=[])),
+        [model()],
+        {},
+    ),
     "takeover of an unknown command": (
         Reason.PORT_NOT_MOVABLE, pod(engine(command=["/start.sh"], args=[])),
         [model(engine={"type": "LlamaCpp"}, **TAKEOVER)], {},

@@ -192,6 +192,9 @@ def _from_environment(
             return (int(port), PortSource("env", index)) if port.isdigit() else (
                 profile.default_port, otherwise
             )  # fmt: skip
+    image = str(container.get("image", ""))
+    if profile.port_set_by_image and not any(part in image for part in profile.images):
+        return 0, PortSource("unknown")
     return profile.default_port, otherwise
 
 
