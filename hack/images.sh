@@ -68,9 +68,11 @@ image() { # NAME KEY-FILES... -- BUILD-ARGUMENTS...: builds localhost/NAME:dev, 
       "$BUILDER" build --quiet --tag "$tag" "$@" >/dev/null
       "$BUILDER" save --output "$tar.new" "$tag" ;;
     buildah)
-      buildah_here bud --quiet --force-rm --isolation chroot --pull-never --build-arg "BASE=$BASE" --tag "$tag" "$@" >/dev/null
+      buildah_here bud --quiet --isolation chroot --pull-never --build-arg "BASE=$BASE" --tag "$tag" "$@" >/dev/null
       buildah_here push --quiet "$tag" "docker-archive:$tar.new:$tag"
-      buildah_here rmi --prune >/dev/null ;; # the image that had the name before
+      # What a build that failed left behind, and the image that had the name before.
+      buildah_here rm --all >/dev/null
+      buildah_here rmi --prune >/dev/null ;;
     esac
     rm -f "$IMAGES/$name"-*.tar
     mv "$tar.new" "$tar"
