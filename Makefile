@@ -8,7 +8,7 @@ BIN := .venv/bin
 .PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench lock clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s%s\n", $$1, $$2}'
 
 .venv/.ready: pyproject.toml requirements/dev.lock examples/llama-server/requirements.txt
 	@hack/setup.sh $(PYTHON)
