@@ -26,7 +26,9 @@ from sidelight_operator.webhook.view import ClusterView
 logger = logging.getLogger("sidelight.webhook")
 
 POLL_SECONDS = 5.0
-"""How often certificate files are looked at, and the view until it is complete."""
+"""How often certificate files are looked at."""
+LIST_SECONDS = 1.0
+"""How often the API server is asked what there is, until the view is complete: seconds at start."""
 
 
 def parse_settings(argv: list[str]) -> argparse.Namespace:
@@ -108,14 +110,19 @@ class Readiness:
         self._wanted = (models, namespaces)
 
     @property
-    def ready(self) -> bool:
-        """Whether to take reviews; an incomplete view would let pods through unobserved."""
+    def complete(self) -> bool:
+        """Whether the view once had everything; kopf's watches keep it so."""
         if not self._complete and self._wanted is not None:
             models, namespaces = self._wanted
             self._complete = (
                 models <= self._view.seen_models and namespaces <= self._view.seen_namespaces
             )
-        return self._complete and self._certificate.loaded
+        return self._complete
+
+    @property
+    def ready(self) -> bool:
+        """Whether to take reviews; an incomplete view would let pods through unobserved."""
+        return self.complete and self._certificate.loaded
 
 
 def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Application:
@@ -137,20 +144,22 @@ def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Applica
 
 
 async def expect_all(kubeconfig: str | None, readiness: Readiness) -> None:
-    """Ask the API server what there is, until it answers."""
-    while True:
+    """Ask the API server what there is, until the view has it: what is deleted between this list
+    and kopf's own is never seen, and must not be waited for.
+    """
+    while not readiness.complete:
         try:
             async with connect(kubeconfig) as kube:
                 models = await kube.list_models()
                 namespaces = await kube.list_namespaces()
         except KubeError as error:
             logger.warning("not ready", extra={"error": str(error)})
-            await asyncio.sleep(POLL_SECONDS)
-            continue
-        readiness.expect(
-            {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models}, set(namespaces)
-        )
-        return
+        else:
+            readiness.expect(
+                {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models},
+                set(namespaces),
+            )
+        await asyncio.sleep(LIST_SECONDS)
 
 
 async def follow_certificate(certificate: Certificate) -> None:
