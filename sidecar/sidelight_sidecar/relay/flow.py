@@ -62,6 +62,7 @@ class Side:
         shut: it was told that no more bytes come.
         connecting: its connection is not made yet.
         interest: the epoll events it is registered for.
+        moved_bytes: bytes that were read from it for the other side.
     """
 
     __slots__ = (
@@ -72,11 +73,12 @@ class Side:
         "fd",
         "flow",
         "interest",
+        "moved_bytes",
         "name",
         "peer",
         "pending",
         "recv",
-        "send",
+        "send_to_peer",
         "shut",
         "socket",
     )
@@ -88,7 +90,6 @@ class Side:
         self.socket = connection
         self.fd = connection.fileno()
         self.recv = connection.recv
-        self.send = connection.send
         self.name = b"client" if is_client else b"engine"
         self.bytes_kind = CLIENT_BYTES if is_client else ENGINE_BYTES
         self.eof_kind = CLIENT_EOF if is_client else ENGINE_EOF
@@ -97,12 +98,18 @@ class Side:
         self.shut = False
         self.connecting = not is_client
         self.interest = IN if is_client else OUT
+        self.moved_bytes = 0
+
+    def meet(self, peer: Side) -> None:
+        """Take the other side as the one that gets what is read here."""
+        self.peer = peer
+        self.send_to_peer = peer.socket.send
 
 
 class Flow:
     """Both sides of one connection through the relay."""
 
-    __slots__ = ("client", "closed", "engine", "id", "shared", "tee_state")
+    __slots__ = ("client", "closed", "engine", "id", "shared", "tee", "tee_state")
 
     def __init__(
         self,
@@ -114,10 +121,12 @@ class Flow:
     ) -> None:
         self.id = number
         self.shared = shared
+        self.tee = shared.tee
         self.closed = False
         self.client = Side(self, client, is_client=True)
         self.engine = Side(self, engine, is_client=False)
-        self.client.peer, self.engine.peer = self.engine, self.client
+        self.client.meet(self.engine)
+        self.engine.meet(self.client)
         for side in (self.client, self.engine):
             shared.epoll.register(side.fd, side.interest)
             shared.sides[side.fd] = side
@@ -125,12 +134,15 @@ class Flow:
         shared.counters.flows_opened += 1
         from_, to = format_address(addresses[0]), format_address(addresses[1])
         opened = f'{{"client":"{from_}","engine":"{to}"}}'.encode()
-        self.tee_state = shared.tee.open(number, monotonic_ns(), opened)
+        self.tee_state = self.tee.open(number, monotonic_ns(), opened)
 
     def readable(self, side: Side) -> None:
         """Read once from a side and write that to the other."""
+        # For every chunk of every stream. Attributes are bound to names before they are called,
+        # for the interpreter looks up `side.recv(...)` as a method, which a slot makes slow.
+        recv = side.recv
         try:
-            data = side.recv(READ_BYTES)
+            data = recv(READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -140,25 +152,25 @@ class Flow:
         if not data:
             self._end(side, at_ns)
             return
-        peer = side.peer
+        send = side.send_to_peer
         try:
-            sent = peer.send(data)
+            sent = send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self.shared.tee.traffic(self.tee_state, side.bytes_kind, at_ns, NO_DELAY, data)
-            self.reset(peer)
+            self.tee.traffic(self.tee_state, side.bytes_kind, at_ns, NO_DELAY, data)
+            self.reset(side.peer)
             return
         delay_ns = monotonic_ns() - at_ns
         if sent != len(data):
             delay_ns = NO_DELAY
-            peer.pending = memoryview(data)[sent:]
+            side.peer.pending = memoryview(data)[sent:]
             self._watch(side)
-            self._watch(peer)
+            self._watch(side.peer)
         elif delay_ns > MAX_DELAY_NS:
             delay_ns = MAX_DELAY_NS
-        self._count(side, len(data))
-        self.shared.tee.traffic(self.tee_state, side.bytes_kind, at_ns, delay_ns, data)
+        side.moved_bytes += len(data)
+        self.tee.traffic(self.tee_state, side.bytes_kind, at_ns, delay_ns, data)
 
     def event(self, side: Side, events: int) -> None:
         """Handle anything but the common case, which is `readable`."""
@@ -187,7 +199,7 @@ class Flow:
                 shared.counters.resets_client += 1
             else:
                 shared.counters.resets_engine += 1
-        shared.tee.reset(self.tee_state, monotonic_ns(), by)
+        self.tee.reset(self.tee_state, monotonic_ns(), by)
         self.abort()
 
     def abort(self) -> None:
@@ -208,7 +220,7 @@ class Flow:
         """Write what is kept for a side; return False when the flow was closed by that."""
         if side.pending is not None:
             try:
-                sent = side.send(side.pending)
+                sent = side.socket.send(side.pending)
             except BlockingIOError:
                 sent = 0
             except OSError:
@@ -225,7 +237,7 @@ class Flow:
     def _end(self, side: Side, at_ns: int) -> None:
         """No more bytes come from this side."""
         side.ended = True
-        self.shared.tee.traffic(self.tee_state, side.eof_kind, at_ns, NO_DELAY, b"")
+        self.tee.traffic(self.tee_state, side.eof_kind, at_ns, NO_DELAY, b"")
         peer = side.peer
         if peer.pending is None and not peer.connecting:
             self._shut(peer)
@@ -268,31 +280,32 @@ class Flow:
                 if not data:
                     return
                 at_ns = monotonic_ns()
-                sent = peer.send(data)
-                self._count(side, len(data))
-                self.shared.tee.traffic(self.tee_state, side.bytes_kind, at_ns, NO_DELAY, data)
+                sent = peer.socket.send(data)
+                side.moved_bytes += len(data)
+                self.tee.traffic(self.tee_state, side.bytes_kind, at_ns, NO_DELAY, data)
                 if sent < len(data):
                     return
         except OSError:
             return
 
-    def _count(self, side: Side, size: int) -> None:
-        if side is self.client:
-            self.shared.counters.bytes_to_engine += size
-        else:
-            self.shared.counters.bytes_to_client += size
+    def count_bytes(self) -> None:
+        """Move what both sides have counted to the relay's counters."""
+        self.shared.counters.bytes_to_engine += self.client.moved_bytes
+        self.shared.counters.bytes_to_client += self.engine.moved_bytes
+        self.client.moved_bytes = self.engine.moved_bytes = 0
 
     def _close(self) -> None:
         if self.closed:
             return
         self.closed = True
+        self.count_bytes()
         shared = self.shared
         for side in (self.client, self.engine):
             del shared.sides[side.fd]
             side.socket.close()  # epoll forgets it with its last descriptor
         del shared.flows[self.id]
         shared.counters.flows_closed += 1
-        shared.tee.close(self.tee_state, monotonic_ns())
+        self.tee.close(self.tee_state, monotonic_ns())
 
 
 def reset_on_close(connection: socket.socket) -> None:

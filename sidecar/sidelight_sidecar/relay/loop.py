@@ -191,6 +191,8 @@ class Relay:
             self._accept_again()
         if now_ns >= self._stats_at_ns:
             self._stats_at_ns = now_ns + STATS_EVERY_NS
+            for flow in self._shared.flows.values():
+                flow.count_bytes()
             self._tee.stats(now_ns)
         restart_at_ns = self._observer.restart_at_ns if self._observer is not None else None
         if restart_at_ns is not None and now_ns >= restart_at_ns:

@@ -18,7 +18,9 @@ from collections import deque
 from time import monotonic_ns
 
 from sidelight_sidecar.frames.codec import (
+    CLIENT_BYTES,
     CLOSED,
+    ENGINE_BYTES,
     GAP,
     HEADER,
     HEADER_BYTES,
@@ -26,6 +28,7 @@ from sidelight_sidecar.frames.codec import (
     OPEN,
     RESET,
     STATS,
+    FrameDecoder,
 )
 from sidelight_sidecar.relay.counters import Counters
 
@@ -35,6 +38,7 @@ BATCH_AGE_NS = 9_000_000
 NEVER = 1 << 63
 QUEUE_FULL = 1
 NO_OBSERVER = 2
+TRAFFIC_KINDS = (CLIENT_BYTES, ENGINE_BYTES)
 
 _pack = HEADER.pack
 
@@ -71,13 +75,12 @@ class Tee:
 
     __slots__ = (
         "_batch",
-        "_batch_bytes",
-        "_batch_traffic_bytes",
         "_blocks",
-        "_bytes",
         "_counters",
+        "_full_batch_room",
         "_limit",
         "_open",
+        "_room",
         "_sent",
         "_unobserved",
         "blocked",
@@ -95,11 +98,10 @@ class Tee:
 
     def _clear(self) -> None:
         self._batch: list[bytes] = []
-        self._batch_bytes = 0
-        self._batch_traffic_bytes = 0  # kept beside the bytes, to count them when they are lost
-        self._blocks: deque[tuple[bytes, int]] = deque()
+        self._blocks: deque[bytes] = deque()
         self._sent = 0  # bytes of the first block that are already written
-        self._bytes = 0
+        self._room = self._limit
+        self._full_batch_room = 0  # the room that is left when the batch has BATCH_BYTES
         self.blocked = False
         self.due_ns = NEVER
 
@@ -115,8 +117,7 @@ class Tee:
             return
         self.socket.close()
         self.socket = None
-        lost = self._batch_traffic_bytes + sum([traffic for _, traffic in self._blocks])
-        self._counters.gap_bytes += lost
+        self._counters.gap_bytes += self._lost_bytes()
         self._clear()
         self._unobserved = {}
         for state in self._open.values():
@@ -128,7 +129,7 @@ class Tee:
         state = self._open[flow] = TeeState(flow, opened)
         if self.socket is None:
             self._count_gap(state, NO_OBSERVER)
-        elif self._bytes + HEADER_BYTES + len(opened) > self._limit:
+        elif self._room < HEADER_BYTES + len(opened):
             self._unobserved[flow] = state
             self._count_gap(state, QUEUE_FULL)
         else:
@@ -139,8 +140,7 @@ class Tee:
     def traffic(self, state: TeeState, kind: int, at_ns: int, delay_ns: int, data: bytes) -> None:
         """Queue bytes (or the end of bytes, without data) of one direction."""
         if state.teed:
-            if self._bytes + HEADER_BYTES + len(data) <= self._limit:
-                self._batch_traffic_bytes += len(data)
+            if self._room >= HEADER_BYTES + len(data):
                 self._append(state.flow, kind, at_ns, delay_ns, data)
                 return
             state.teed = False
@@ -164,7 +164,7 @@ class Tee:
     def stats(self, at_ns: int) -> None:
         """Queue the counters, if they fit."""
         payload = self._counters.to_json().encode()
-        if self.socket is not None and self._bytes + HEADER_BYTES + len(payload) <= self._limit:
+        if self.socket is not None and self._room >= HEADER_BYTES + len(payload):
             self._append(0, STATS, at_ns, NO_DELAY, payload)
 
     def flush(self) -> bool:
@@ -176,9 +176,9 @@ class Tee:
         self.blocked = False
         try:
             while blocks:
-                block, _ = blocks[0]
+                block = blocks[0]
                 sent = self.socket.send(memoryview(block)[self._sent :] if self._sent else block)
-                self._bytes -= sent
+                self._room += sent
                 self._sent += sent
                 if self._sent == len(block):
                     blocks.popleft()
@@ -187,7 +187,7 @@ class Tee:
             self.blocked = True
         except OSError:
             return False
-        if self._unobserved and self._bytes <= self._limit // 2:
+        if self._unobserved and self._room >= self._limit // 2:
             self._resume()
         return True
 
@@ -195,29 +195,38 @@ class Tee:
         batch = self._batch
         if not batch:
             self.due_ns = monotonic_ns() + BATCH_AGE_NS
-        size = HEADER_BYTES + len(payload)
-        batch.append(_pack(flow, kind, at_ns, delay_ns, len(payload)))
+            self._full_batch_room = self._room - BATCH_BYTES
+        size = len(payload)
+        batch.append(_pack(flow, kind, at_ns, delay_ns, size))
         batch.append(payload)
-        self._bytes += size
-        self._batch_bytes += size
-        if self._batch_bytes >= BATCH_BYTES:
+        self._room = room = self._room - HEADER_BYTES - size
+        if room <= self._full_batch_room:
             self.due_ns = 0  # the loop flushes at the end of its round
 
     def _seal(self) -> None:
         """Turn the batch into one block, so that a queued frame costs no more than its bytes."""
         if not self._batch:
             return
-        self._blocks.append((b"".join(self._batch), self._batch_traffic_bytes))
+        self._blocks.append(b"".join(self._batch))
         self._batch.clear()
-        self._batch_bytes = self._batch_traffic_bytes = 0
         self.due_ns = NEVER
         counters = self._counters
-        counters.queue_bytes_high_water = max(counters.queue_bytes_high_water, self._bytes)
+        counters.queue_bytes_high_water = max(
+            counters.queue_bytes_high_water, self._limit - self._room
+        )
+
+    def _lost_bytes(self) -> int:
+        """Count the traffic bytes of the frames that wait; one that is partly written is lost."""
+        self._seal()
+        frames = FrameDecoder()
+        waiting = [frame for block in self._blocks for frame in frames.feed(block)]
+        self._blocks.clear()
+        return sum([len(frame[4]) for frame in waiting if frame[1] in TRAFFIC_KINDS])
 
     def _resume(self) -> None:
         """Observe flows again that were not, as far as half of the queue goes."""
         unobserved = self._unobserved
-        while unobserved and self._bytes <= self._limit // 2:
+        while unobserved and self._room >= self._limit // 2:
             flow, state = unobserved.popitem()
             if not state.announced:
                 at_ns = monotonic_ns()
