@@ -1,14 +1,8 @@
 """The metrics of the request path; names, labels and buckets are the contract with dashboards."""
 
-from collections.abc import Iterator
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from sidelight_contract.summary import RelayCounters
 from sidelight_sidecar.observer.exchange import Exchange
-from sidelight_sidecar.observer.flows import FlowTable
 from sidelight_sidecar.observer.labels import ModelLabels
 
 DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(18))
@@ -158,25 +152,3 @@ class Metrics:
             self._reasoning.labels(*labels).inc(exchange.reasoning_tokens)
         elif exchange.estimated_tokens:
             self._estimated.labels(*labels, "output").inc(exchange.estimated_tokens)
-
-
-class RelayCollector(Collector):
-    """The relay's own counters, as its newest frame about itself has them."""
-
-    def __init__(self, flows: FlowTable) -> None:
-        self._flows = flows
-
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """One family for each counter."""
-        counters = self._flows.relay
-        for name in RelayCounters.__struct_fields__:
-            text, value = f"The relay's {name.replace('_', ' ')}.", getattr(counters, name)
-            if name == "queue_bytes_high_water":
-                yield GaugeMetricFamily(f"sidelight_relay_{name}", text, value)
-            else:
-                yield CounterMetricFamily(f"sidelight_relay_{name}", text, value)
-        yield CounterMetricFamily(
-            "sidelight_flows_unparsed",
-            "Connections that are not HTTP/1.1 or are framed ambiguously.",
-            self._flows.unparsed,
-        )

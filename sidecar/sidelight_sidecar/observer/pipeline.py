@@ -12,7 +12,8 @@ from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.exchange import Consumer, Consumers
 from sidelight_sidecar.observer.flows import FlowTable
 from sidelight_sidecar.observer.labels import ModelLabels
-from sidelight_sidecar.observer.metrics import Metrics, RelayCollector
+from sidelight_sidecar.observer.metrics import Metrics
+from sidelight_sidecar.observer.relay_metrics import RelayCollector
 from sidelight_sidecar.observer.tally import Tally
 
 
