@@ -16,6 +16,12 @@ MAX_SUMMARY_BYTES = 4 * 1024 * 1024
 """A reader refuses more: 32 models x 16 operations x 4 full sketches stay well below it."""
 
 
+def add_counts(mine: dict[str, int], theirs: dict[str, int]) -> None:
+    """Add counts by name to others."""
+    for key, count in theirs.items():
+        mine[key] = mine.get(key, 0) + count
+
+
 class TokenCounts(msgspec.Struct, omit_defaults=True):
     """Tokens by where the count comes from; `estimated_*` are never part of the others."""
 
@@ -25,8 +31,38 @@ class TokenCounts(msgspec.Struct, omit_defaults=True):
     """Part of `prompt` that came from the engine's cache."""
     reasoning: int = 0
     """Part of `output` that was reasoning."""
+    tokenized_output: int = 0
+    """Output of exchanges without `usage`, counted by the engine's own tokenizer."""
     estimated_output: int = 0
-    """Output-bearing events of exchanges without `usage` (an estimate of their output tokens)."""
+    """Output-bearing events of exchanges without either (an estimate of their output tokens)."""
+
+    def add(self, other: "TokenCounts") -> None:
+        """Add all of `other`."""
+        for name in TokenCounts.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Abandoned(msgspec.Struct, omit_defaults=True):
+    """Exchanges whose client left before the response had ended, and what they cost."""
+
+    phases: dict[str, int] = {}
+    """By phase: `upload`, `queued`, `prefill`, `decode`, `unknown`."""
+    tokens: TokenCounts = msgspec.field(default_factory=TokenCounts)
+    """Tokens that had been sent by then."""
+    engine_stopped: int = 0
+    """Of them, those where the engine's side was seen to end."""
+    stop_time: Sketch = msgspec.field(default_factory=Sketch)
+    """From the client's leaving to that end."""
+    bytes_after: int = 0
+    """Bytes of body that engines still sent after the client had left."""
+
+    def merge(self, other: "Abandoned") -> None:
+        """Add all of `other`."""
+        add_counts(self.phases, other.phases)
+        self.tokens.add(other.tokens)
+        self.engine_stopped += other.engine_stopped
+        self.stop_time.merge(other.stop_time)
+        self.bytes_after += other.bytes_after
 
 
 class Traffic(msgspec.Struct, omit_defaults=True):
@@ -48,6 +84,11 @@ class Traffic(msgspec.Struct, omit_defaults=True):
     tokens: TokenCounts = msgspec.field(default_factory=TokenCounts)
     usage_missing: int = 0
     """Successful generating exchanges whose engine reported no usage."""
+    empty: int = 0
+    """Successful generating exchanges whose answer held nothing."""
+    tool_calls: int = 0
+    """Calls that clients were asked to make."""
+    abandoned: Abandoned = msgspec.field(default_factory=Abandoned)
     time_to_first_token: Sketch = msgspec.field(default_factory=Sketch)
     time_per_output_token: Sketch = msgspec.field(default_factory=Sketch)
     inter_chunk_latency: Sketch = msgspec.field(default_factory=Sketch)
@@ -58,15 +99,13 @@ class Traffic(msgspec.Struct, omit_defaults=True):
         self.requests += other.requests
         self.streamed += other.streamed
         self.usage_missing += other.usage_missing
-        for mine, theirs in (
-            (self.codes, other.codes),
-            (self.errors, other.errors),
-            (self.finish_reasons, other.finish_reasons),
-        ):
-            for key, count in theirs.items():
-                mine[key] = mine.get(key, 0) + count
-        for name in TokenCounts.__struct_fields__:
-            setattr(self.tokens, name, getattr(self.tokens, name) + getattr(other.tokens, name))
+        self.empty += other.empty
+        self.tool_calls += other.tool_calls
+        add_counts(self.codes, other.codes)
+        add_counts(self.errors, other.errors)
+        add_counts(self.finish_reasons, other.finish_reasons)
+        self.tokens.add(other.tokens)
+        self.abandoned.merge(other.abandoned)
         self.time_to_first_token.merge(other.time_to_first_token)
         self.time_per_output_token.merge(other.time_per_output_token)
         self.inter_chunk_latency.merge(other.inter_chunk_latency)

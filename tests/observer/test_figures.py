@@ -22,7 +22,10 @@ NAMES = {
     "sidelight_request_prompt_tokens", "sidelight_request_output_tokens",
     "sidelight_finish_reasons_total", "sidelight_proxy_overhead_seconds",
     "sidelight_parser_errors_total", "sidelight_build_info", "sidelight_config_error",
-    "sidelight_flows_unparsed_total",
+    "sidelight_flows_unparsed_total", "sidelight_tokens_tokenized_total",
+    "sidelight_empty_answers_total", "sidelight_tool_calls_total",
+    "sidelight_abandoned_requests_total", "sidelight_abandoned_tokens_total",
+    "sidelight_abandoned_bytes_after_total", "sidelight_abandoned_stop_seconds",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ class Kept:
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
         self.dropped_exchanges: list[Exchange] = []
+        self.counted_exchanges: list[Exchange] = []
         self.gaps: list[float] = []
 
     def started(self, exchange: Exchange) -> None:
@@ -37,6 +38,10 @@ class Kept:
     def finished(self, exchange: Exchange) -> None:
         """Keep it."""
         self.exchanges.append(exchange)
+
+    def counted(self, exchange: Exchange) -> None:
+        """Keep it apart."""
+        self.counted_exchanges.append(exchange)
 
 
 class Script:

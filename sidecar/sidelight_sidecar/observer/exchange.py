@@ -1,14 +1,15 @@
 """One request and its response, with what is known of it when it ends."""
 
-from collections.abc import Iterable
-from typing import Protocol
-
+from sidelight_contract.names import TokenSource
 from sidelight_contract.sketch import Sketch
+from sidelight_sidecar.observer.budget import KeptText
 
 UNKNOWN_MODEL = "_unknown"
 OTHER = "other"
 CLIENT_LEFT = 499
 """The code of an exchange whose client left before the response ended (nginx's convention)."""
+MAX_CHOICES = 128
+"""Choices of one answer that are told apart; vLLM allows some tens."""
 
 _STATUS_ERRORS = {
     400: "invalid_request", 401: "auth", 403: "auth", 404: "not_found", 408: "timeout",
@@ -30,15 +31,16 @@ class Exchange:
     """Timings are nanoseconds of the relay's monotonic clock; 0: it never came to that."""
 
     __slots__ = (
-        "arrivals", "bytes_in", "bytes_out", "cached_tokens", "choices", "code", "error",
-        "events", "finish_reasons", "first_arrival_tokens", "first_output_ns",
-        "first_visible_ns", "flow", "gaps", "generating", "last_output_ns", "method",
-        "model", "operation", "output_tokens", "overhead_ns", "path", "prompt_tokens",
-        "reasoned", "reasoning_tokens", "request_end_ns", "response_id", "response_start_ns",
-        "start_ns", "stop_ns", "stream", "trace_id", "unread",
+        "arrivals", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens", "choices", "code",
+        "dialect", "engine_end_ns", "error", "events", "finishes", "first_arrival_tokens",
+        "first_output_ns", "first_visible_ns", "flow", "gaps", "generating", "has_output",
+        "last_output_ns", "left_ns", "method", "model", "operation", "output_tokens", "overhead_ns",
+        "path", "prompt_tokens", "protocol", "reasoned", "reasoning_tokens", "request_end_ns",
+        "response_id", "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
+        "stream_asked", "text", "tokenized_output", "tool_calls", "trace_id", "unread",
     )  # fmt: skip
 
-    def __init__(self, flow: int, start_ns: int) -> None:
+    def __init__(self, flow: int, start_ns: int) -> None:  # noqa: PLR0915 - a record's fields
         self.flow = flow
         self.start_ns = start_ns
         """First byte of the request (t0)."""
@@ -50,29 +52,39 @@ class Exchange:
         """First byte of the response (t_hdr)."""
         self.stop_ns = 0
         """Last byte of the response, or when it broke (t_end)."""
+        self.protocol = "http/1.1"
+        """`http/1.1` or `http/2`."""
         self.method = ""
         self.path = ""
         self.operation = OTHER
+        self.dialect = ""
+        """The API whose rules the response was read by; empty: none that is known."""
         self.generating = False
         """The operation generates tokens (not an embedding, health check, ...)."""
         self.code = 0
         self.error = ""
         self.stream = False
+        """The answer is a stream."""
+        self.stream_asked = False
+        """The request asked for one."""
         self.model = ""
         self.response_id = ""
         self.trace_id = ""
         self.bytes_in = 0
         """Bytes of the request's body."""
         self.bytes_out = 0
-        """Bytes of the response's body."""
+        """Bytes of the response's body, as they came (compressed, where they were)."""
         self.unread = ""
-        """What of the response could not be read (`json`, `sse`, `size`, `encoding`), if any."""
+        """What of the exchange could not be read (`json`, `sse`, `size`, `memory`, `encoding`,
+        `ratio`), if any."""
         self.choices = 0
         """Choices seen in the response; more than one makes a time per token ambiguous."""
         self.arrivals = 0
         """Reads that brought output (c_1 ... c_k)."""
         self.events = 0
         """Output-bearing events in them."""
+        self.has_output = False
+        """The answer, stream or not, holds something for the client."""
         self.first_output_ns = 0
         self.first_visible_ns = 0
         """First output that is no reasoning."""
@@ -81,12 +93,36 @@ class Exchange:
         self.first_arrival_tokens = 1
         """Tokens in the first arrival (n_1), when the engine said so; else 1."""
         self.prompt_tokens: int | None = None
+        """The engine's count, those that came from a cache included; None: it said nothing."""
         self.output_tokens: int | None = None
+        """The engine's count, reasoning included; None: it said nothing."""
+        self.tokenized_output: int | None = None
+        """What the engine's tokenizer made of the output, where usage was missing."""
         self.cached_tokens = 0
+        """Part of `prompt_tokens`."""
         self.reasoning_tokens = 0
-        self.finish_reasons: list[str] = []
+        """Part of `output_tokens`."""
+        self.tool_calls = 0
+        """Calls that the client is asked to make."""
+        self.server_tool_calls = 0
+        """Calls that the server made by itself."""
+        self.finishes: dict[int, str] = {}
+        """Why each choice ended, as the engine spells it, by the choice's index."""
+        self.text: KeptText | None = None
+        """Output that is kept so that it can be counted later; None: it is not kept."""
+        self.left_ns = 0
+        """When the client said that it sends no more, or reset the request."""
+        self.bytes_after_left = 0
+        """Bytes of body that the engine still sent after that."""
+        self.engine_end_ns = 0
+        """When the engine's side ended after the client had left; 0: that was not to be seen."""
         self.gaps = Sketch()
         """Seconds between successive arrivals."""
+
+    @property
+    def finish_reasons(self) -> list[str]:
+        """Why each choice ended, in the order of the choices, as the engine spells it."""
+        return [self.finishes[index] for index in sorted(self.finishes)]
 
     @property
     def time_to_first_token(self) -> float | None:
@@ -131,9 +167,47 @@ class Exchange:
         return self.generating and not self.error and self.output_tokens is None
 
     @property
+    def empty(self) -> bool:
+        """It generated, ended well, and the answer holds nothing."""
+        return self.generating and not self.error and not self.has_output and not self.unread
+
+    @property
+    def token_source(self) -> TokenSource | None:
+        """Where the count of output tokens comes from; None: there is nothing to count."""
+        if not self.generating:
+            return None
+        if self.output_tokens is not None:
+            return TokenSource.USAGE
+        if self.tokenized_output is not None:
+            return TokenSource.TOKENIZED
+        return TokenSource.ESTIMATED if self.events else None
+
+    @property
     def estimated_tokens(self) -> int:
-        """Output events of a generating exchange without usage: an estimate, kept apart."""
-        return self.events if self.generating and self.output_tokens is None else 0
+        """Output events of a generating exchange without any count: an estimate, kept apart."""
+        return self.events if self.token_source is TokenSource.ESTIMATED else 0
+
+    def finish(self, index: object, reason: object) -> None:
+        """A choice has ended; the last word on it wins."""
+        if isinstance(reason, str) and reason and self.choice(index):
+            self.finishes[index] = reason[:64]  # type: ignore[index]
+
+    def choice(self, index: object) -> bool:
+        """Take note of a choice; False when its index is none."""
+        if type(index) is not int or not 0 <= index < MAX_CHOICES:
+            return False
+        if index >= self.choices:
+            self.choices = index + 1
+        return True
+
+    def output(self, at_ns: int, *, reasoning: bool = False, visible: bool = True) -> None:
+        """An event of a stream bears output: reasoning, something else, or both."""
+        if visible:
+            if not self.first_visible_ns:
+                self.first_visible_ns = at_ns
+                self.reasoned |= reasoning
+        elif reasoning and not self.first_visible_ns:
+            self.reasoned = True
 
     def arrival(self, at_ns: int, events: int) -> float | None:
         """One read brought `events` outputs; return the seconds since the one before it."""
@@ -145,48 +219,6 @@ class Exchange:
             self.gaps.add(gap)
         else:
             self.first_output_ns = at_ns
+            self.has_output = True
         self.last_output_ns = at_ns
         return gap
-
-
-class Consumer(Protocol):
-    """What is told of exchanges."""
-
-    def started(self, exchange: Exchange) -> None:
-        """The head of a request is known."""
-
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
-        """Output came, so long after the output before it."""
-
-    def finished(self, exchange: Exchange) -> None:
-        """It is over, well or not."""
-
-    def dropped(self, exchange: Exchange) -> None:
-        """It was lost sight of; nothing may be counted for it."""
-
-
-class Consumers:
-    """Several consumers as one."""
-
-    def __init__(self, consumers: Iterable[Consumer]) -> None:
-        self._consumers = tuple(consumers)
-
-    def started(self, exchange: Exchange) -> None:
-        """Tell all."""
-        for consumer in self._consumers:
-            consumer.started(exchange)
-
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
-        """Tell all."""
-        for consumer in self._consumers:
-            consumer.arrived(exchange, gap_seconds)
-
-    def finished(self, exchange: Exchange) -> None:
-        """Tell all."""
-        for consumer in self._consumers:
-            consumer.finished(exchange)
-
-    def dropped(self, exchange: Exchange) -> None:
-        """Tell all."""
-        for consumer in self._consumers:
-            consumer.dropped(exchange)

@@ -25,8 +25,8 @@ from sidelight_sidecar.frames.codec import (
     STATS,
     Frame,
 )
-from sidelight_sidecar.observer.exchange import Consumer
 from sidelight_sidecar.observer.http1 import Http1Connection, NotFollowedError
+from sidelight_sidecar.observer.transaction import Context
 
 _decode_counters = msgspec.json.Decoder(RelayCounters).decode
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,20} [!-~]{1,2048} HTTP/1\.[01]\r?\n")
@@ -47,8 +47,8 @@ class _Flow:
 class FlowTable:
     """Feeds each flow's bytes to its HTTP connection."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._flows: dict[int, _Flow] = {}
         self.unparsed = 0
         """Flows that could not be followed."""
@@ -70,7 +70,7 @@ class FlowTable:
             if kind == OPEN:
                 if flow is not None:
                     flow.connection.lose()
-                flows[number] = _Flow(Http1Connection(number, self._consumer))
+                flows[number] = _Flow(Http1Connection(number, self._context))
             elif flow is None or flow.opaque:
                 if kind == CLOSED:
                     flows.pop(number, None)
@@ -90,7 +90,7 @@ class FlowTable:
             if kind != CLIENT_BYTES or not _REQUEST_LINE.match(payload):
                 return
             flow.lost = False
-            flow.connection = Http1Connection(number, self._consumer)
+            flow.connection = Http1Connection(number, self._context)
         if kind == ENGINE_BYTES:
             flow.connection.from_engine(payload, at_ns)
         else:
@@ -105,6 +105,7 @@ class FlowTable:
             flow.lost = True
         elif kind == CLIENT_EOF:
             flow.client_left = True
+            connection.client_ended(at_ns)
         elif kind == ENGINE_EOF:
             connection.engine_ended(at_ns, client_left=flow.client_left)
         elif kind == RESET:

@@ -12,14 +12,11 @@ from typing import Any
 
 import httptools
 
-from sidelight_sidecar.observer.dialects import classify, reader_for
-from sidelight_sidecar.observer.dialects.base import Reader
-from sidelight_sidecar.observer.exchange import Consumer, Exchange
+from sidelight_sidecar.observer.dialects.base import Headers
+from sidelight_sidecar.observer.transaction import Context, Transaction
 
 MAX_HEAD_BYTES = 256 * 1024
 """A head longer than this (servers allow 8 to 64 KiB) makes the flow opaque."""
-MAX_PATH_BYTES = 2048
-_GENERATING = frozenset({"chat", "text_completion"})
 
 
 class NotFollowedError(Exception):
@@ -32,44 +29,40 @@ class _Requests:
     def __init__(self, connection: "Http1Connection") -> None:
         self._connection = connection
         self.parser: Any = httptools.HttpRequestParser(self)
-        self.exchange: Exchange | None = None
+        self.transaction: Transaction | None = None
         self.head_bytes = 0
         self._url = b""
+        self._headers: Headers = {}
 
     def on_message_begin(self) -> None:
         connection = self._connection
-        self.exchange = Exchange(connection.flow, connection.now_ns)
+        self.transaction = Transaction(connection.context, connection.flow, connection.now_ns)
         self._url = b""
+        self._headers = {}
         self.head_bytes = 1
 
     def on_url(self, url: bytes) -> None:
-        self._url = (self._url + url)[:MAX_PATH_BYTES]
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"traceparent" and self.exchange:
-            parts = value.split(b"-")
-            if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum():
-                self.exchange.trace_id = parts[1].decode("ascii")
+        self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        exchange = self.exchange
-        assert exchange is not None
+        transaction = self.transaction
+        assert transaction is not None
         self.head_bytes = 0
-        exchange.method = self.parser.get_method().decode("latin-1")
-        exchange.path = self._url.decode("latin-1")
-        exchange.operation = classify(exchange.method, exchange.path)
-        exchange.generating = exchange.operation in _GENERATING
-        self._connection.requested(exchange)
+        method = self.parser.get_method().decode("latin-1")
+        self._connection.requested(transaction, method)
+        transaction.request_head(method, self._url.decode("latin-1"), self._headers)
 
     def on_body(self, data: bytes) -> None:
-        if self.exchange is not None:
-            self.exchange.bytes_in += len(data)
+        if self.transaction is not None:
+            self.transaction.request_body(data)
 
     def on_message_complete(self) -> None:
-        assert self.exchange is not None
-        self.exchange.request_end_ns = self._connection.now_ns
-        self.exchange.overhead_ns = self._connection.delay_ns
-        self.exchange = None
+        assert self.transaction is not None
+        self.transaction.request_end(self._connection.now_ns, self._connection.delay_ns)
+        self.transaction = None
 
 
 class _Responses:
@@ -81,13 +74,11 @@ class _Responses:
         self.head_bytes = 0
         self.framed = False
         """The body has a length or chunks."""
-        self._content_type = ""
-        self._encoded = False
+        self._headers: Headers = {}
 
     def on_message_begin(self) -> None:
         self.framed = False
-        self._content_type = ""
-        self._encoded = False
+        self._headers = {}
         self.head_bytes = 1
         self._connection.response_began()
 
@@ -95,17 +86,14 @@ class _Responses:
         lowered = name.lower()
         if lowered in (b"content-length", b"transfer-encoding"):
             self.framed = True
-        elif lowered == b"content-type":
-            self._content_type = value[:200].decode("latin-1").lower()
-        elif lowered == b"content-encoding":
-            self._encoded = value.strip().lower() not in (b"", b"identity")
+        self._headers[lowered] = value
 
     def on_headers_complete(self) -> None:
         self.head_bytes = 0
         status = self.parser.get_status_code()
         if status in (204, 304) or status < 200:
             self.framed = True
-        self._connection.response_head(status, self._content_type, encoded=self._encoded)
+        self._connection.response_head(status, self._headers)
 
     def on_body(self, data: bytes) -> None:
         self._connection.pieces.append(data)
@@ -117,17 +105,16 @@ class _Responses:
 class Http1Connection:
     """Both directions of one connection. Feed it in the order of the frames."""
 
-    def __init__(self, flow: int, consumer: Consumer) -> None:
+    def __init__(self, flow: int, context: Context) -> None:
         self.flow = flow
+        self.context = context
         self.now_ns = 0
         self.delay_ns = -1
         self.pieces: list[bytes] = []
         """Body bytes of the response that the present read brought."""
-        self._consumer = consumer
         self._requests = _Requests(self)
         self._responses = _Responses(self)
-        self._open: deque[Exchange] = deque()
-        self._reader: Reader | None = None
+        self._open: deque[Transaction] = deque()
         self._interim = False
         self._head_rest = b""
 
@@ -153,7 +140,7 @@ class Http1Connection:
             NotFollowedError: they are none, or answer nothing that was asked.
         """
         self.now_ns = at_ns
-        while data and self._open and self._open[0].method == "HEAD":
+        while data and self._open and self._open[0].exchange.method == "HEAD":
             data = self._without_body(data)
         if data:
             self._feed(self._responses.parser, data)
@@ -171,8 +158,7 @@ class Http1Connection:
 
     def _without_body(self, data: bytes) -> bytes:
         """Read the head that answers HEAD, whose length speaks of a body that does not come."""
-        if not self._open[0].response_start_ns:
-            self._open[0].response_start_ns = self.now_ns
+        self._open[0].response_start(self.now_ns)
         self._head_rest += data
         if len(self._head_rest) > MAX_HEAD_BYTES:
             raise NotFollowedError
@@ -182,52 +168,44 @@ class Http1Connection:
         self._head_rest = b""
         self._feed(self._responses.parser, head + end)
         self._responses = _Responses(self)
-        if self._reader is not None:
+        if self._open and self._open[0].responding:
             self.response_complete()
         return rest
 
     # --- what the parsers say -----------------------------------------------------------------
-    def requested(self, exchange: Exchange) -> None:
+    def requested(self, transaction: Transaction, method: str) -> None:
         """The head of a request is whole.
 
         Raises:
             NotFollowedError: HEAD behind another request; the parser of responses cannot be told
                 in time that no body follows.
         """
-        if self._open and exchange.method == "HEAD":
+        if self._open and method == "HEAD":
             raise NotFollowedError
-        self._open.append(exchange)
-        self._consumer.started(exchange)
+        self._open.append(transaction)
 
     def response_began(self) -> None:
         """The first byte of a response."""
         if not self._open:
             raise NotFollowedError
-        if not self._open[0].response_start_ns:
-            self._open[0].response_start_ns = self.now_ns
+        self._open[0].response_start(self.now_ns)
 
-    def response_head(self, status: int, content_type: str, *, encoded: bool) -> None:
+    def response_head(self, status: int, headers: Headers) -> None:
         """The head of a response is whole."""
-        exchange = self._open[0]
         self._interim = status < 200 and status != 101
         if self._interim:
-            exchange.response_start_ns = 0
+            self._open[0].response_start(0)
             return
         if status == 101:
             raise NotFollowedError
-        exchange.code = status
-        self._reader = reader_for(exchange)
-        self._reader.head(status, content_type, encoded=encoded)
+        self._open[0].response_head(status, headers)
 
     def _read_pieces(self) -> None:
         if self.pieces:
             data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
             self.pieces.clear()
-            if self._reader is not None:
-                self._open[0].bytes_out += len(data)
-                gap = self._reader.body(data, self.now_ns)
-                if gap is not None:
-                    self._consumer.arrived(self._open[0], gap)
+            if self._open and self._open[0].responding:
+                self._open[0].response_body(data, self.now_ns)
 
     def response_complete(self) -> None:
         """A response ended as its framing says."""
@@ -235,38 +213,33 @@ class Http1Connection:
             self._interim = False
             return
         self._read_pieces()
-        self._finish(whole=True)
-
-    def _finish(self, *, whole: bool, error: str = "", code: int = 0) -> None:
-        exchange = self._open.popleft()
-        if self._reader is not None:
-            self._reader.end(whole=whole)
-            self._reader = None
-        if not whole and not (exchange.error and error == "upstream_reset"):
-            exchange.error = error  # an engine that said what is wrong may break off after it
-        exchange.code = code or exchange.code
-        exchange.stop_ns = self.now_ns
-        self._consumer.finished(exchange)
+        self._open.popleft().complete(self.now_ns)
 
     # --- the end of the connection ----------------------------------------------------------
+    def client_ended(self, at_ns: int) -> None:
+        """The client sends no more."""
+        for transaction in self._open:
+            transaction.client_left(at_ns)
+
     def engine_ended(self, at_ns: int, *, client_left: bool) -> None:
         """The engine sends no more."""
         self.now_ns = at_ns
-        if self._open and self._reader is not None and not self._responses.framed:
-            self._finish(whole=True)
+        if self._open and self._open[0].responding and not self._responses.framed:
+            self._open.popleft().complete(at_ns)
+        for transaction in self._open:
+            transaction.exchange.engine_end_ns = at_ns
         self.broke(at_ns, "client_disconnect" if client_left else "upstream_reset")
 
     def broke(self, at_ns: int, error: str) -> None:
         """The connection is over; every exchange still open ends with `error`."""
         self.now_ns = at_ns
-        if self._requests.exchange is not None and self._requests.exchange not in self._open:
-            self._requests.exchange = None  # not even its head came: no request was made
+        if self._requests.transaction is not None and self._requests.head_bytes:
+            self._requests.transaction = None  # not even its head came: no request was made
         while self._open:
-            self._finish(whole=False, error=error, code=499 if error == "client_disconnect" else 0)
+            self._open.popleft().broke(at_ns, error)
 
     def lose(self) -> None:
         """Lose sight of every exchange that is open."""
-        for exchange in self._open:
-            self._consumer.dropped(exchange)
+        for transaction in self._open:
+            transaction.drop()
         self._open.clear()
-        self._reader = None

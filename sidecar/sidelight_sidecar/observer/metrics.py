@@ -2,7 +2,10 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from sidelight_sidecar.observer.exchange import Exchange
+from sidelight_sidecar.observer.abandonment import QueueReading, abandonment_of
+from sidelight_sidecar.observer.abandonment_metrics import AbandonmentMetrics
+from sidelight_sidecar.observer.dialects.finish import normalised
+from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.labels import ModelLabels
 
 DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(18))
@@ -69,7 +72,9 @@ class Metrics:
         self._cached = counter("cached_prompt_tokens", "Prompt tokens that came from a cache.")
         self._reasoning = counter("reasoning_tokens", "Output tokens that were reasoning.")
         self._estimated = counter(
-            "tokens_estimated", "Output events of requests without usage: an estimate.", "direction"
+            "tokens_estimated",
+            "Output events of requests without any count: an estimate.",
+            "direction",
         )
         self._request_prompt = histogram(
             "request_prompt_tokens", "Prompt tokens of a request.", TOKEN_BUCKETS
@@ -77,6 +82,13 @@ class Metrics:
         self._request_output = histogram(
             "request_output_tokens", "Output tokens of a request.", TOKEN_BUCKETS
         )
+        self._tokenized = counter(
+            "tokens_tokenized", "Output of requests without usage, by the engine's tokenizer.",
+            "direction",
+        )  # fmt: skip
+        self._empty = counter("empty_answers", "Requests that ended well with an empty answer.")
+        self._tool_calls = counter("tool_calls", "Calls that clients were asked to make.")
+        self._abandoned = AbandonmentMetrics(registry)
         self._finish = counter("finish_reasons", "Why generation ended, normalised.", "reason")
         self._unread = Counter(
             "sidelight_parser_errors",
@@ -95,6 +107,7 @@ class Metrics:
         Gauge("sidelight_build_info", "Who speaks.", ("version",), registry=registry).labels(
             release
         ).set(1)
+        self.queue_reading: QueueReading | None = None
         self._gaps: dict[tuple[str, str], Histogram] = {}
 
     def started(self, exchange: Exchange) -> None:
@@ -134,14 +147,19 @@ class Metrics:
                 histogram.labels(*labels).observe(seconds, exemplar)
         if exchange.unread:
             self._unread.labels(exchange.unread).inc()
-        for reason in exchange.finish_reasons:
+        for reason in map(normalised, exchange.finish_reasons):
             self._finish.labels(*labels, reason).inc()
         if exchange.overhead is not None:
             self._overhead.observe(exchange.overhead)
-        if exchange.generating:
-            self._tokens(labels, exchange)
+        if exchange.empty:
+            self._empty.labels(*labels).inc()
+        if exchange.tool_calls:
+            self._tool_calls.labels(*labels).inc(exchange.tool_calls)
+        self._abandoned.finished(labels, abandonment_of(exchange, self.queue_reading))
 
-    def _tokens(self, labels: tuple[str, str], exchange: Exchange) -> None:
+    def counted(self, exchange: Exchange) -> None:
+        """Count its tokens, each series from one source alone."""
+        labels = (self._labels.of(exchange), exchange.operation)
         if exchange.prompt_tokens is not None:
             self._prompt.labels(*labels).inc(exchange.prompt_tokens)
             self._request_prompt.labels(*labels).observe(exchange.prompt_tokens)
@@ -150,5 +168,9 @@ class Metrics:
             self._output.labels(*labels).inc(exchange.output_tokens)
             self._request_output.labels(*labels).observe(exchange.output_tokens)
             self._reasoning.labels(*labels).inc(exchange.reasoning_tokens)
+        elif exchange.tokenized_output is not None:
+            self._tokenized.labels(*labels, "output").inc(exchange.tokenized_output)
         elif exchange.estimated_tokens:
             self._estimated.labels(*labels, "output").inc(exchange.estimated_tokens)
+        if exchange.code == CLIENT_LEFT:
+            self._abandoned.counted(labels, exchange)

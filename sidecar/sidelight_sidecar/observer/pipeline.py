@@ -9,12 +9,15 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_contract.summary import SidecarState, Summary
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
-from sidelight_sidecar.observer.exchange import Consumer, Consumers
+from sidelight_sidecar.observer.budget import Budget
+from sidelight_sidecar.observer.consumers import Consumer, Consumers
 from sidelight_sidecar.observer.flows import FlowTable
 from sidelight_sidecar.observer.labels import ModelLabels
 from sidelight_sidecar.observer.metrics import Metrics
 from sidelight_sidecar.observer.relay_metrics import RelayCollector
 from sidelight_sidecar.observer.tally import Tally
+from sidelight_sidecar.observer.token_counter import TokenCounter
+from sidelight_sidecar.observer.transaction import Context
 
 
 class Pipeline:
@@ -37,8 +40,11 @@ class Pipeline:
         self._labels = ModelLabels(config.max_model_labels)
         self.metrics = Metrics(self._labels, __version__)
         self.tally = Tally(self._labels, config.window_seconds)
-        self.flows = FlowTable(Consumers((self.metrics, self.tally, *also)))
+        counter = TokenCounter(Consumers((self.metrics, self.tally, *also)))
+        self.context = Context(counter, Budget())
+        self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
+        self.context.engine = config.engine
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
 
     def feed(self, frames: list[Frame]) -> None:
@@ -50,6 +56,7 @@ class Pipeline:
         self.config = config
         self.config_error = ""
         self._labels.limit = config.max_model_labels
+        self.context.engine = config.engine
         self.tally.resize(config.window_seconds, self.flows.last_ns)
         self.metrics.config_error.set(0)
 

@@ -13,10 +13,11 @@ from sidelight_sidecar.observer.pipeline import Pipeline
 
 _BATCH = 1024
 _SHOWN = (
-    "flow", "method", "operation", "code", "error", "stream", "model", "choices", "arrivals",
-    "events", "prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens",
-    "finish_reasons", "bytes_in", "bytes_out", "start_ns", "request_end_ns", "response_start_ns",
-    "first_output_ns", "last_output_ns", "stop_ns",
+    "flow", "protocol", "method", "operation", "dialect", "code", "error", "unread", "stream",
+    "model", "choices", "arrivals", "events", "prompt_tokens", "output_tokens", "cached_tokens",
+    "reasoning_tokens", "tool_calls", "server_tool_calls", "finish_reasons", "bytes_in",
+    "bytes_out", "start_ns", "request_end_ns", "response_start_ns", "first_output_ns",
+    "last_output_ns", "stop_ns",
 )  # fmt: skip
 
 
@@ -34,6 +35,9 @@ class Lines:
 
     def dropped(self, exchange: Exchange) -> None:
         """Nothing is known of it."""
+
+    def counted(self, exchange: Exchange) -> None:
+        """Nothing that the line has not."""
 
     def finished(self, exchange: Exchange) -> None:
         """One line."""

@@ -1,11 +1,19 @@
-"""Server-sent events, cut anywhere (WHATWG HTML, "Event stream interpretation").
+"""Server-sent events, cut anywhere (WHATWG HTML, 9.2.6 "Interpreting an event stream").
 
-Lines end at LF, CRLF or CR... of which LF and CRLF occur; never at U+2028 or the like, which are
-legal inside JSON. Comments (`:`) are no events.
+Lines end at LF, CRLF or CR; never at U+2028 or the like, which are legal inside JSON. Comments
+(`:`) are no events. Unlike a browser, `flush` gives out an event that the end of the stream cut
+short of its blank line: some servers end so.
 """
 
+import re
+
 MAX_EVENT_BYTES = 1 << 20
+"""Tool calls and images come in events of some hundred kilobytes; a longer one is not read."""
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CR = 13
+
+Event = tuple[bytes, bytes]
 
 
 class EventTooLongError(ValueError):
@@ -13,17 +21,22 @@ class EventTooLongError(ValueError):
 
 
 class EventStream:
-    """Bytes in, `(event, data)` out; `event` is empty for the default type."""
+    """Bytes in, `(event, data)` out; `event` is empty for the default type.
 
-    __slots__ = ("_data", "_event", "_rest", "_size")
+    Attributes:
+        pending: bytes of an event that is not whole yet.
+    """
+
+    __slots__ = ("_after_cr", "_data", "_event", "_parts", "pending")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._parts: list[bytes] = []  # a line that has no end yet, as it came
         self._data: list[bytes] = []
         self._event = b""
-        self._size = 0
+        self._after_cr = False
+        self.pending = 0
 
-    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+    def feed(self, data: bytes) -> list[Event]:
         """The events that are whole now.
 
         Raises:
@@ -34,34 +47,59 @@ class EventStream:
             and data.endswith(b"\n\n")
             and data.count(b"\n") == 2
             and data[-3] != _CR
-            and not (self._rest or self._data or self._event)
+            and not (self.pending or self._event)
         ):  # one whole event in one read: nearly all are
             return [(b"", data[6:-2])]
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        events = []
+        if self._after_cr and data:
+            self._after_cr = False
+            if data.startswith(b"\n"):
+                data = data[1:]
+        if b"\n" not in data and b"\r" not in data:
+            self._keep(data)
+            return []
+        self._after_cr = data.endswith(b"\r")
+        if self._parts:
+            data = b"".join([*self._parts, data])
+            self._parts.clear()
+        lines = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
+        rest = lines.pop()
+        events: list[Event] = []
         for line in lines:
-            if line.endswith(b"\r"):
-                line = line[:-1]  # noqa: PLW2901 - the line without its end
-            if not line:
-                if self._data:
-                    events.append((self._event, b"\n".join(self._data)))
-                self._data, self._event, self._size = [], b"", 0
-            else:
-                self._field(line)
-        if len(self._rest) + self._size > MAX_EVENT_BYTES:
-            raise EventTooLongError
+            self._line(line, events)
+        self.pending = sum([len(part) for part in self._data])
+        self._keep(rest)
         return events
 
-    def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
+    def flush(self) -> list[Event]:
+        """The event that the end of the stream cut short, if there is one."""
+        events: list[Event] = []
+        if self._parts:
+            self._line(b"".join(self._parts), events)
+            self._parts.clear()
+        self._line(b"", events)
+        return events
+
+    def _keep(self, part: bytes) -> None:
+        if part:
+            self._parts.append(part)
+            self.pending += len(part)
+        if self.pending > MAX_EVENT_BYTES:
+            raise EventTooLongError
+
+    def _line(self, line: bytes, events: list[Event]) -> None:
+        if not line:
+            if self._data:
+                events.append((self._event, b"\n".join(self._data)))
+                self._data = []
+            self._event = b""
+            return
+        name, _, value = line.removeprefix(_BYTE_ORDER_MARK).partition(b":")
         if value.startswith(b" "):
             value = value[1:]
         if name == b"data":
             self._data.append(value)
-            self._size += len(value)
         elif name == b"event":
-            self._event = value
+            self._event = value[:64]
         elif name == b"error":  # llama.cpp of 2024 and TGI put an error there
             self._event = b"error"
             self._data.append(value)

@@ -4,8 +4,10 @@ The window is a ring of slices; a slice that is older than the window no longer 
 of the frames, so a replay gives the same summary.
 """
 
-from sidelight_contract.summary import Traffic
-from sidelight_sidecar.observer.exchange import Exchange
+from sidelight_contract.summary import Abandoned, TokenCounts, Traffic
+from sidelight_sidecar.observer.abandonment import Abandonment, QueueReading, abandonment_of
+from sidelight_sidecar.observer.dialects.finish import normalised
+from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.labels import ModelLabels
 
 SLICES = 30
@@ -24,6 +26,7 @@ class Tally:
         self._slices: dict[int, dict[Key, Traffic]] = {}
         self._total: dict[Key, Traffic] = {}
         self.in_flight = 0
+        self.queue_reading: QueueReading | None = None
 
     def resize(self, window_seconds: int, now_ns: int) -> None:
         """Let the window be of another length; what it held is forgotten, for slices differ."""
@@ -47,15 +50,31 @@ class Tally:
     def finished(self, exchange: Exchange) -> None:
         """Count it, in all that there was and in the present slice."""
         self.in_flight -= 1
+        abandonment = abandonment_of(exchange, self.queue_reading)
+        for traffic in self._entries(exchange):
+            _count(traffic, exchange)
+            if abandonment is not None:
+                _count_abandoned(traffic.abandoned, abandonment)
+
+    def counted(self, exchange: Exchange) -> None:
+        """Count its tokens in the same slice, if the window still has it."""
+        tokens = tokens_of(exchange)
+        for traffic in self._entries(exchange):
+            traffic.tokens.add(tokens)
+            if exchange.code == CLIENT_LEFT:
+                traffic.abandoned.tokens.add(tokens)
+
+    def _entries(self, exchange: Exchange) -> list[Traffic]:
+        """The entry of all time, and that of the exchange's slice."""
         key = (self._labels.of(exchange), exchange.operation)
         number = exchange.stop_ns // self._slice_ns
         if number not in self._slices:
             self._slices[number] = {}
-            self._forget(number)
-        for table in (self._total, self._slices[number]):
-            if key not in table:
-                table[key] = Traffic(model=key[0], operation=key[1])
-            _count(table[key], exchange)
+            self._forget(max(self._slices))
+        tables = [self._total]
+        if number in self._slices:
+            tables.append(self._slices[number])
+        return [table.setdefault(key, Traffic(*key)) for table in tables]
 
     def total(self) -> list[Traffic]:
         """All since the start."""
@@ -89,17 +108,33 @@ def _count(traffic: Traffic, exchange: Exchange) -> None:
     traffic.codes[code] = traffic.codes.get(code, 0) + 1
     if exchange.error:
         traffic.errors[exchange.error] = traffic.errors.get(exchange.error, 0) + 1
-    for reason in exchange.finish_reasons:
+    for reason in map(normalised, exchange.finish_reasons):
         traffic.finish_reasons[reason] = traffic.finish_reasons.get(reason, 0) + 1
-    tokens = traffic.tokens
-    tokens.prompt += exchange.prompt_tokens or 0
-    tokens.output += exchange.output_tokens or 0
-    tokens.cached_prompt += exchange.cached_tokens
-    tokens.reasoning += exchange.reasoning_tokens
-    tokens.estimated_output += exchange.estimated_tokens
+    traffic.empty += exchange.empty
+    traffic.tool_calls += exchange.tool_calls
     if (seconds := exchange.time_to_first_token) is not None:
         traffic.time_to_first_token.add(seconds)
     if (seconds := exchange.time_per_output_token) is not None:
         traffic.time_per_output_token.add(seconds)
     traffic.inter_chunk_latency.merge(exchange.gaps)
     traffic.duration.add(exchange.duration)
+
+
+def _count_abandoned(abandoned: Abandoned, what: Abandonment) -> None:
+    abandoned.phases[what.phase] = abandoned.phases.get(what.phase, 0) + 1
+    abandoned.bytes_after += what.bytes_after
+    if what.stop_seconds is not None:
+        abandoned.engine_stopped += 1
+        abandoned.stop_time.add(what.stop_seconds)
+
+
+def tokens_of(exchange: Exchange) -> TokenCounts:
+    """The tokens of one exchange, each count where its source belongs."""
+    return TokenCounts(
+        prompt=exchange.prompt_tokens or 0,
+        output=exchange.output_tokens or 0,
+        cached_prompt=exchange.cached_tokens,
+        reasoning=exchange.reasoning_tokens,
+        tokenized_output=exchange.tokenized_output or 0,
+        estimated_output=exchange.estimated_tokens,
+    )

@@ -1,27 +1,11 @@
-"""OpenAI chat and completions, streamed and not, as vLLM, SGLang, llama.cpp and others serve them.
+"""OpenAI chat and completions, as vLLM, SGLang, llama.cpp and many others serve them."""
 
-Rules, from CONVENTIONS of the field:
-1. The response decides whether it is a stream, not the request.
-2. Usage is cumulative wherever it appears: the last one wins, none are added up.
-3. A role, a usage or a finish reason alone is no output; an empty content without either is (a
-   token that decodes to nothing).
-"""
-
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from sidelight_sidecar.observer.exchange import Exchange, status_error
-from sidelight_sidecar.observer.sse import EventStream, EventTooLongError
+from sidelight_sidecar.observer.dialects.base import Dialect, count, text_of
 
-MAX_BODY_BYTES = 4 << 20
-"""A longer body of an answer that is no stream is not parsed."""
-
-_FINISH = {
-    "stop": "stop", "eos_token": "stop", "length": "length", "tool_calls": "tool_calls",
-    "function_call": "tool_calls", "content_filter": "content_filter", "abort": "abort",
-    "error": "error",
-}  # fmt: skip
 _CONTEXT_WORDS = ("exceed_context_size", "context_length_exceeded", "maximum context length")
 
 
@@ -62,170 +46,116 @@ class Answer(msgspec.Struct):
     message: Any = None
 
 
-_decode = msgspec.json.Decoder(Answer).decode
+_answer = msgspec.json.Decoder(Answer)
 
 
-class OpenAIReader:
-    """Reads one response of the OpenAI API into an exchange."""
+class OpenAI(Dialect):
+    """Chat and completions."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._events: EventStream | None = None
-        self._kept: list[bytes] = []
-        self._kept_bytes = 0
-        self._done = False
-        self._deaf = False
-        """The rest of the body is not read; `exchange.unread` says why."""
+    name: ClassVar[str] = "openai"
+    _done = False
 
-    def head(self, status: int, content_type: str, *, encoded: bool) -> None:
-        """Choose how to read the body."""
-        self._exchange.error = status_error(status)
-        if encoded:
-            self._stop_reading("encoding")
-        if content_type.startswith("text/event-stream"):
-            self._exchange.stream = True
-            self._events = EventStream()
-
-    def body(self, data: bytes, at_ns: int) -> float | None:
-        """Read what one read brought."""
-        if self._deaf:
-            return None
-        if self._events is None:
-            self._kept_bytes += len(data)
-            if self._kept_bytes > MAX_BODY_BYTES:
-                self._stop_reading("size")
-            else:
-                self._kept.append(data)
-            return None
-        try:
-            events = self._events.feed(data)
-        except EventTooLongError:
-            self._stop_reading("sse")
-            return None
-        outputs = 0
-        for name, text in events:
-            outputs += self._event(name, text, at_ns)
-        if not outputs:
-            return None
-        exchange = self._exchange
-        if not exchange.first_output_ns and exchange.output_tokens:
-            exchange.first_arrival_tokens = exchange.output_tokens  # usage comes with every chunk
-        return exchange.arrival(at_ns, outputs)
-
-    def _stop_reading(self, why: str) -> None:
-        self._deaf = True
-        self._exchange.unread = why
-        self._kept.clear()
-
-    def end(self, *, whole: bool) -> None:
-        """Read what was kept; say how a stream ended."""
-        exchange = self._exchange
-        if self._events is None:
-            if whole and self._kept:
-                self._whole(b"".join(self._kept))
-        elif whole and not (
-            exchange.error or exchange.unread or self._done or exchange.finish_reasons
-        ):
-            exchange.error = "upstream_reset"
-
-    def _whole(self, body: bytes) -> None:
-        try:
-            answer = _decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            if not self._exchange.error:  # an error's page need not be JSON
-                self._exchange.unread = "json"
+    def document(self, body: bytes) -> None:
+        """A whole answer, or an error."""
+        answer = self.decode(_answer, body)
+        if answer is None:
             return
         self._common(answer)
         for choice in answer.choices or ():
             self._finish(choice)
+            message = choice.message
+            if choice.text or (message is not None and (_says(message) or _reasons(message))):
+                self.exchange.has_output = True
 
-    def _event(self, name: bytes, text: bytes, at_ns: int) -> bool:
-        """Read one event; return whether it bears output."""
-        if text == b"[DONE]":
+    def event(self, name: bytes, data: bytes, at_ns: int) -> int:
+        """One chunk, an error, or `[DONE]`."""
+        if data == b"[DONE]":
             self._done = True
-            return False
-        try:
-            answer = _decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self._exchange.unread = "json"
-            return False
+            return 0
+        answer = self.decode(_answer, data)
+        if answer is None:
+            return 0
         if name == b"error" and not answer.error:
             answer.error = True
         self._common(answer)
         output = False
         for choice in answer.choices or ():
             self._finish(choice)
-            output |= self._bears_output(choice, at_ns)
-        return output
+            output |= self._output(choice, at_ns)
+        return int(output)
+
+    def ended(self) -> bool:
+        """`[DONE]`, or a reason to finish where a server sends none."""
+        return self._done or bool(self.exchange.finishes)
 
     def _common(self, answer: Answer) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         if answer.error or answer.object == "error":
             self._error(answer)
         if isinstance(answer.model, str) and answer.model:
             exchange.model = answer.model
         if isinstance(answer.id, str):
-            exchange.response_id = answer.id
+            exchange.response_id = text_of(answer.id)
         if isinstance(answer.usage, dict):
             self._usage(answer.usage)
 
     def _error(self, answer: Answer) -> None:
-        exchange = self._exchange
         fault = answer.error if isinstance(answer.error, dict) else {
             "type": answer.type, "code": answer.code, "message": answer.message or answer.error,
         }  # fmt: skip
         said = " ".join(str(fault.get(key)) for key in ("type", "code", "message")).lower()
         if any(word in said for word in _CONTEXT_WORDS):
-            exchange.error = "context_length"
-        elif not exchange.error:
-            exchange.error = "stream_error" if exchange.stream else "server_error"
+            self.exchange.error = "context_length"
+        else:
+            self.fail()
 
     def _usage(self, usage: dict[str, Any]) -> None:
-        exchange = self._exchange
-        exchange.prompt_tokens = _count(usage.get("prompt_tokens"), exchange.prompt_tokens)
-        exchange.output_tokens = _count(usage.get("completion_tokens"), exchange.output_tokens)
+        exchange = self.exchange
+        exchange.prompt_tokens = count(usage.get("prompt_tokens"), exchange.prompt_tokens)
+        exchange.output_tokens = count(usage.get("completion_tokens"), exchange.output_tokens)
         details = usage.get("prompt_tokens_details")
         if isinstance(details, dict):
-            exchange.cached_tokens = _count(details.get("cached_tokens"), 0) or 0
+            exchange.cached_tokens = count(details.get("cached_tokens"), 0) or 0
         details = usage.get("completion_tokens_details")
         if isinstance(details, dict):
-            exchange.reasoning_tokens = _count(details.get("reasoning_tokens"), 0) or 0
+            exchange.reasoning_tokens = count(details.get("reasoning_tokens"), 0) or 0
 
     def _finish(self, choice: Choice) -> None:
-        exchange = self._exchange
-        index = choice.index
-        if isinstance(index, int) and index >= exchange.choices:
-            exchange.choices = index + 1
-        reason = choice.finish_reason
-        if isinstance(reason, str) and reason and len(exchange.finish_reasons) < exchange.choices:
-            exchange.finish_reasons.append(_FINISH.get(reason, "other"))
+        if self.exchange.choice(choice.index):
+            self.exchange.finish(choice.index, choice.finish_reason)
 
-    def _bears_output(self, choice: Choice, at_ns: int) -> bool:
-        exchange, delta = self._exchange, choice.delta
-        reasoning = False
+    def _output(self, choice: Choice, at_ns: int) -> bool:
+        """Whether a choice of a chunk bears output."""
+        delta = choice.delta
         if delta is None:
-            visible = bool(choice.text) or (choice.text == "" and choice.finish_reason is None)
+            text = choice.text
+            visible = bool(text) or (text == "" and choice.finish_reason is None)
+            reasoning = False
+            self.keep(text)
         else:
-            reasoning = bool(delta.reasoning or delta.reasoning_content)
-            visible = bool(
-                delta.content
-                or delta.tool_calls
-                or delta.refusal
-                or delta.function_call
-                or delta.audio
-            ) or (
-                delta.content == ""
-                and not reasoning
-                and delta.role is None
-                and choice.finish_reason is None
-            )
-        if reasoning and not exchange.first_visible_ns:
-            exchange.reasoned = True
-        if visible and not exchange.first_visible_ns:
-            exchange.first_visible_ns = at_ns
+            text = delta.content
+            reasoning = _reasons(delta)
+            visible = _says(delta)
+            if text == "" and not (reasoning or visible):  # a token that decodes to nothing
+                visible = delta.role is None and choice.finish_reason is None
+            self.keep(text)
+            self.keep(delta.reasoning or delta.reasoning_content)
+        if visible or reasoning:
+            self.exchange.output(at_ns, reasoning=reasoning, visible=visible)
         return visible or reasoning
 
 
-def _count(value: object, otherwise: int | None) -> int | None:
-    """`value` if it is a count of tokens."""
-    return value if type(value) is int and 0 <= value < 1 << 40 else otherwise
+def _says(message: Message) -> bool:
+    """Whether a message holds anything but reasoning."""
+    return bool(
+        message.content
+        or message.tool_calls
+        or message.refusal
+        or message.function_call
+        or message.audio
+    )
+
+
+def _reasons(message: Message) -> bool:
+    """Whether a message holds reasoning."""
+    return bool(message.reasoning or message.reasoning_content)

@@ -1,0 +1,147 @@
+"""A response's body: decoded, cut into events, and given to the dialect, within limits.
+
+Rules:
+1. What one read brought is one arrival, however many events it held.
+2. What cannot be read, or would take too much memory, is noted once in `exchange.unread`, and the
+   rest of the body is only counted.
+"""
+
+from sidelight_sidecar.observer.budget import Budget, Held
+from sidelight_sidecar.observer.coding import CodingError, Decoder, decoder_for
+from sidelight_sidecar.observer.dialects.base import Dialect, Framing, Headers
+from sidelight_sidecar.observer.exchange import Exchange
+from sidelight_sidecar.observer.lines import LineStream, MessageStream, TooLongError
+from sidelight_sidecar.observer.sse import EventStream, EventTooLongError
+
+MAX_DOCUMENT_BYTES = 4 << 20
+"""A longer answer that is no stream is not parsed: a batch of embeddings can be any size."""
+
+_STREAMS = frozenset({Framing.EVENTS, Framing.LINES, Framing.PIECES})
+Event = tuple[bytes, bytes]
+
+
+class ResponseBody:
+    """Reads one body through one dialect."""
+
+    __slots__ = (
+        "_cutter", "_deaf", "_decoder", "_dialect", "_exchange", "_framing", "_held", "_parts",
+    )  # fmt: skip
+
+    def __init__(self, exchange: Exchange, dialect: Dialect, budget: Budget) -> None:
+        self._exchange = exchange
+        self._dialect = dialect
+        self._held = Held(budget)
+        self._decoder: Decoder | None = None
+        self._framing = Framing.DOCUMENT
+        self._cutter: EventStream | LineStream | MessageStream | None = None
+        self._parts: list[bytes] = []
+        self._deaf = False
+
+    def head(self, status: int, headers: Headers) -> None:
+        """Status and headers: choose how to read the body."""
+        content_type = headers.get(b"content-type", b"")[:200].decode("latin-1").lower()
+        content_type = content_type.partition(";")[0].strip()
+        self._framing = framing = self._dialect.framing(content_type)
+        if framing in _STREAMS:
+            self._exchange.stream = True
+        if framing is Framing.EVENTS:
+            self._cutter = EventStream()
+        elif framing is Framing.LINES:
+            self._cutter = LineStream()
+        elif framing is Framing.MESSAGES:
+            self._cutter = MessageStream()
+        self._dialect.head(status, headers)
+        try:
+            self._decoder = decoder_for(headers.get(b"content-encoding", b""))
+        except CodingError as error:
+            self._stop(error.why)
+
+    def feed(self, data: bytes, at_ns: int) -> float | None:
+        """Read what one read brought; return the gap in seconds if it was a further arrival."""
+        if self._deaf:
+            return None
+        if self._decoder is not None:
+            try:
+                data = self._decoder.feed(data)
+            except CodingError as error:
+                self._stop(error.why)
+                return None
+        if self._cutter is None and self._framing is Framing.DOCUMENT:
+            self._keep(data)
+            return None
+        try:
+            events = self._cut(data)
+        except (EventTooLongError, TooLongError):
+            self._stop("sse" if self._framing is Framing.EVENTS else "size")
+            return None
+        return self._read(events, at_ns) if events else None
+
+    def trailers(self, headers: Headers) -> None:
+        """The trailers, which come before `end`."""
+        self._dialect.trailers(headers)
+
+    def end(self, *, whole: bool, at_ns: int) -> float | None:
+        """The body is over; `whole`: as its framing says. Return a gap as `feed` does."""
+        gap = None
+        if whole and not self._deaf:
+            if self._framing is Framing.DOCUMENT:
+                if self._parts:
+                    self._dialect.document(b"".join(self._parts))
+            elif isinstance(self._cutter, EventStream):
+                gap = self._read(self._cutter.flush(), at_ns)
+            elif isinstance(self._cutter, LineStream):
+                gap = self._read([(b"", line) for line in self._cutter.flush()], at_ns)
+        self.release()
+        exchange = self._exchange
+        sound = not (exchange.error or exchange.unread)
+        if whole and exchange.stream and sound and not self._dialect.ended():
+            exchange.error = "upstream_reset"
+        return gap
+
+    def release(self) -> None:
+        """Give back all that is kept."""
+        self._parts.clear()
+        self._held.release()
+
+    def _cut(self, data: bytes) -> list[Event]:
+        cutter = self._cutter
+        if isinstance(cutter, EventStream):
+            events = cutter.feed(data)
+        elif cutter is None:
+            return [(b"", data)] if data else []
+        else:
+            events = [(b"", one) for one in cutter.feed(data)]
+            if isinstance(cutter, MessageStream) and cutter.compressed:
+                self._stop("encoding")
+        if cutter.pending != self._held.size and not self._held.set(cutter.pending):
+            self._stop("memory")
+        return events
+
+    def _read(self, events: list[Event], at_ns: int) -> float | None:
+        dialect = self._dialect
+        outputs = 0
+        for name, data in events:
+            outputs += dialect.event(name, data, at_ns)
+        if not outputs:
+            return None
+        exchange = self._exchange
+        if not exchange.first_output_ns:
+            if dialect.tokens_each:
+                exchange.first_arrival_tokens = outputs
+            elif exchange.output_tokens:  # usage comes with every chunk
+                exchange.first_arrival_tokens = exchange.output_tokens
+        return exchange.arrival(at_ns, outputs)
+
+    def _keep(self, data: bytes) -> None:
+        if self._held.size + len(data) > MAX_DOCUMENT_BYTES:
+            self._stop("size")
+        elif not self._held.grow(len(data)):
+            self._stop("memory")
+        else:
+            self._parts.append(data)
+
+    def _stop(self, why: str) -> None:
+        self._deaf = True
+        self._exchange.unread = why
+        self._cutter = None
+        self.release()

@@ -1,0 +1,99 @@
+"""How much of what passes the observer may keep at one time, over all exchanges together.
+
+Bodies that are read whole, events that are cut over reads, texts that wait to be counted: each is
+bounded by itself, but ten thousand of them at once would not be. Who keeps bytes takes them here
+first, and goes without when there are none left; nothing ever waits.
+"""
+
+KEPT_BYTES = 48 << 20
+"""Default 48 MiB: a burst of a thousand long answers fits, and a fifth of the process' limit."""
+MAX_TEXT_CHARACTERS = 1 << 18
+"""A longer output is not kept to be counted: more than any model writes in one answer."""
+
+
+class Budget:
+    """Bytes that may be kept, and how many are."""
+
+    __slots__ = ("kept", "limit", "refusals")
+
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self.limit = limit
+        self.kept = 0
+        self.refusals = 0
+        """How often something was not kept for want of room."""
+
+    def take(self, size: int) -> bool:
+        """Say whether `size` more bytes may be kept, and count them if so."""
+        if self.kept + size > self.limit:
+            self.refusals += 1
+            return False
+        self.kept += size
+        return True
+
+    def give(self, size: int) -> None:
+        """Bytes that were taken are kept no longer."""
+        self.kept -= size
+
+
+class Held:
+    """What one holder has taken, so that it can be given back in one step."""
+
+    __slots__ = ("_budget", "size")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.size = 0
+
+    def grow(self, size: int) -> bool:
+        """Take `size` more bytes; False: there is no room."""
+        if not self._budget.take(size):
+            return False
+        self.size += size
+        return True
+
+    def set(self, size: int) -> bool:
+        """Hold `size` bytes from now on, instead of what was held; False: no room to grow."""
+        if size > self.size:
+            return self.grow(size - self.size)
+        self._budget.give(self.size - size)
+        self.size = size
+        return True
+
+    def release(self) -> None:
+        """Give all of it back."""
+        self._budget.give(self.size)
+        self.size = 0
+
+
+class KeptText:
+    """Output of one exchange, kept until it has been counted; all of it or nothing.
+
+    Attributes:
+        whole: nothing is missing.
+    """
+
+    __slots__ = ("_held", "_parts", "whole")
+
+    def __init__(self, budget: Budget) -> None:
+        self._held = Held(budget)
+        self._parts: list[str] = []
+        self.whole = True
+
+    def add(self, text: str) -> None:
+        """Keep a further piece; without room for it, forget all that was kept."""
+        if not self.whole:
+            return
+        if self._held.size + len(text) > MAX_TEXT_CHARACTERS or not self._held.grow(len(text)):
+            self.whole = False
+            self.release()
+        else:
+            self._parts.append(text)
+
+    def text(self) -> str:
+        """All that was kept."""
+        return "".join(self._parts)
+
+    def release(self) -> None:
+        """Keep it no longer."""
+        self._parts.clear()
+        self._held.release()

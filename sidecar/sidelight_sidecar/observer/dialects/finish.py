@@ -1,0 +1,18 @@
+"""Why generation ended: every API's words for it, normalised (CONVENTIONS 4.3)."""
+
+NORMAL = {
+    "stop": "stop", "eos_token": "stop", "eos": "stop", "stop_sequence": "stop", "word": "stop",
+    "end_turn": "stop", "pause_turn": "stop", "completed": "stop",
+    "length": "length", "limit": "length", "max_tokens": "length", "max_output_tokens": "length",
+    "model_context_window_exceeded": "length", "model_length": "length",
+    "tool_calls": "tool_calls", "function_call": "tool_calls", "tool_use": "tool_calls",
+    "tool_call": "tool_calls",
+    "content_filter": "content_filter", "refusal": "content_filter",
+    "abort": "abort", "cancelled": "abort",
+    "error": "error", "failed": "error",
+}  # fmt: skip
+
+
+def normalised(reason: str) -> str:
+    """`stop`, `length`, `tool_calls`, `content_filter`, `abort`, `error` or `other`."""
+    return NORMAL.get(reason, "other")

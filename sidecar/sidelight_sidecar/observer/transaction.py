@@ -1,0 +1,201 @@
+"""One request and its response on their way, whichever version of HTTP carries them.
+
+An HTTP module calls these methods in the order of the bytes; everything above HTTP hangs on them.
+"""
+
+import re
+
+from sidelight_sidecar.observer.body import ResponseBody
+from sidelight_sidecar.observer.budget import Budget, Held, KeptText
+from sidelight_sidecar.observer.consumers import Consumer
+from sidelight_sidecar.observer.dialects import Route, route_of
+from sidelight_sidecar.observer.dialects.base import Headers, Request
+from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
+
+MAX_PATH_BYTES = 2048
+MAX_REQUEST_BYTES = 1 << 20
+"""A longer request body is not kept for the dialects that ask for it."""
+
+_STREAM = re.compile(rb'"stream"\s{0,8}:\s{0,8}true')
+_STREAM_BYTES = 32
+
+
+class Context:
+    """What all transactions of a pipeline share.
+
+    Attributes:
+        consumer: is told of exchanges.
+        budget: of what may be kept.
+        engine: type of the engine, as configured.
+        keep_text: keep the output of exchanges, so that it can be counted if usage is missing.
+    """
+
+    __slots__ = ("budget", "consumer", "engine", "keep_text")
+
+    def __init__(self, consumer: Consumer, budget: Budget) -> None:
+        self.consumer = consumer
+        self.budget = budget
+        self.engine = "Auto"
+        self.keep_text = False
+
+
+class Transaction:
+    """Turns HTTP's events into one exchange."""
+
+    __slots__ = ("_body", "_context", "_held", "_parts", "_request", "_route", "_seen", "exchange")
+
+    def __init__(self, context: Context, flow: int, start_ns: int) -> None:
+        self.exchange = Exchange(flow, start_ns)
+        self._context = context
+        self._route: Route | None = None
+        self._request: Request | None = None
+        self._body: ResponseBody | None = None
+        self._parts: list[bytes] = []
+        self._held = Held(context.budget)
+        self._seen = b""  # the end of what came before, where "stream" may have begun
+
+    # --- the request ------------------------------------------------------------------------
+    def request_head(self, method: str, path: str, headers: Headers) -> None:
+        """The head of the request is known: from here on it is an exchange."""
+        exchange = self.exchange
+        exchange.method = method
+        exchange.path = path[:MAX_PATH_BYTES]
+        exchange.trace_id = _trace_id(headers.get(b"traceparent", b""))
+        self._request = request = Request(method, exchange.path, headers, self._context.engine)
+        self._route = route = route_of(request)
+        exchange.operation = route.operation
+        exchange.generating = route.generating
+        if not route.needs_request or headers.get(b"content-encoding", b"identity") != b"identity":
+            request.body = None
+        if self._context.keep_text and route.generating:
+            exchange.text = KeptText(self._context.budget)
+        self._context.consumer.started(exchange)
+
+    def request_body(self, data: bytes) -> None:
+        """Bytes of the request's body."""
+        exchange = self.exchange
+        exchange.bytes_in += len(data)
+        if exchange.generating and not exchange.stream_asked:
+            exchange.stream_asked = _asks_for_stream(self._seen + data)
+            self._seen = data[-_STREAM_BYTES:]
+        request = self._request
+        if request is None or request.body is None:
+            return
+        if self._held.size + len(data) > MAX_REQUEST_BYTES or not self._held.grow(len(data)):
+            request.body = None
+            self._parts.clear()
+            self._held.release()
+        else:
+            self._parts.append(data)
+
+    def request_end(self, at_ns: int, delay_ns: int) -> None:
+        """The request is whole; the relay held its last bytes for `delay_ns` (-1: not known)."""
+        self.exchange.request_end_ns = at_ns
+        self.exchange.overhead_ns = delay_ns
+
+    # --- the response -----------------------------------------------------------------------
+    @property
+    def responding(self) -> bool:
+        """Whether the head of the response (not an interim one) is known."""
+        return self._body is not None
+
+    def response_start(self, at_ns: int) -> None:
+        """The first byte of the response; of an interim one it is forgotten again with 0."""
+        if not self.exchange.response_start_ns or not at_ns:
+            self.exchange.response_start_ns = at_ns
+
+    def response_head(self, status: int, headers: Headers) -> None:
+        """Status and headers of the response."""
+        exchange, request, route = self.exchange, self._request, self._route
+        assert request is not None
+        assert route is not None
+        if request.body is not None:
+            request.body = b"".join(self._parts)
+        exchange.code = status
+        dialect = route.dialect(exchange, request)
+        exchange.dialect = dialect.name
+        self._body = ResponseBody(exchange, dialect, self._context.budget)
+        self._body.head(status, headers)
+        if not dialect.needs_request:
+            self._forget_request()
+
+    def response_body(self, data: bytes, at_ns: int) -> None:
+        """Bytes of the response's body that one read brought."""
+        exchange = self.exchange
+        exchange.bytes_out += len(data)
+        if exchange.left_ns:
+            exchange.bytes_after_left += len(data)
+        body = self._body
+        if body is not None:
+            gap = body.feed(data, at_ns)
+            if gap is not None:
+                self._context.consumer.arrived(exchange, gap)
+
+    def response_trailers(self, headers: Headers) -> None:
+        """Trailers of the response."""
+        if self._body is not None:
+            self._body.trailers(headers)
+
+    # --- the end ----------------------------------------------------------------------------
+    def client_left(self, at_ns: int) -> None:
+        """The client sends no more on this connection, or has reset the request."""
+        if not self.exchange.left_ns:
+            self.exchange.left_ns = at_ns
+
+    def complete(self, at_ns: int) -> None:
+        """The response ended as its framing says."""
+        exchange = self.exchange
+        if self._body is not None:
+            gap = self._body.end(whole=True, at_ns=at_ns)
+            if gap is not None:
+                self._context.consumer.arrived(exchange, gap)
+        exchange.left_ns = 0  # the client had only said all it had to say
+        self._finish(at_ns)
+
+    def broke(self, at_ns: int, error: str) -> None:
+        """It ended otherwise; `error` is a class of the taxonomy."""
+        exchange = self.exchange
+        if self._body is not None:
+            self._body.end(whole=False, at_ns=at_ns)
+        if not (exchange.error and error == "upstream_reset"):
+            exchange.error = error  # an engine that said what is wrong may break off after it
+        if error == "client_disconnect":
+            exchange.code = CLIENT_LEFT
+            exchange.left_ns = exchange.left_ns or at_ns
+        else:
+            exchange.left_ns = 0
+        self._finish(at_ns)
+
+    def drop(self) -> None:
+        """It was lost sight of."""
+        self._release()
+        if self._request is not None:
+            self._context.consumer.dropped(self.exchange)
+
+    def _finish(self, at_ns: int) -> None:
+        self._release()
+        self.exchange.stop_ns = at_ns
+        self._context.consumer.finished(self.exchange)
+
+    def _release(self) -> None:
+        self._forget_request()
+        if self._body is not None:
+            self._body.release()
+            self._body = None
+
+    def _forget_request(self) -> None:
+        self._parts.clear()
+        self._held.release()
+
+
+def _asks_for_stream(data: bytes) -> bool:
+    """Whether a JSON body says `"stream": true`. Inside a string the quotes would be escaped."""
+    return b'"stream"' in data and _STREAM.search(data) is not None
+
+
+def _trace_id(traceparent: bytes) -> str:
+    """The trace's id in a W3C `traceparent`; empty when there is none."""
+    parts = traceparent.split(b"-")
+    if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum():
+        return parts[1].decode("ascii")
+    return ""
