@@ -31,12 +31,13 @@ class Exchange:
     """Timings are nanoseconds of the relay's monotonic clock; 0: it never came to that."""
 
     __slots__ = (
-        "arrivals", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens", "choices", "code",
-        "dialect", "engine_end_ns", "error", "events", "finishes", "first_arrival_tokens",
-        "first_output_ns", "first_visible_ns", "flow", "gaps", "generating", "has_output",
-        "last_output_ns", "left_ns", "method", "model", "operation", "output_tokens", "overhead_ns",
-        "path", "prompt_tokens", "protocol", "reasoned", "reasoning_tokens", "request_end_ns",
-        "response_id", "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
+        "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
+        "choices", "code", "dialect", "engine_end_ns", "error", "events", "finishes",
+        "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "gaps",
+        "generating", "has_output", "last_output_ns", "left_ns", "method", "model",
+        "operation", "output_tokens", "overhead_ns", "path", "prompt_tokens", "protocol",
+        "reasoned", "reasoning_tokens", "request_end_ns", "response_id",
+        "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
         "stream_asked", "text", "tokenized_output", "tool_calls", "trace_id", "unread",
     )  # fmt: skip
 
@@ -57,6 +58,8 @@ class Exchange:
         self.method = ""
         self.path = ""
         self.operation = OTHER
+        self.asked = OTHER
+        """The operation by the request's head; on a shared path the answer may tell otherwise."""
         self.dialect = ""
         """The API whose rules the response was read by; empty: none that is known."""
         self.generating = False

@@ -69,10 +69,7 @@ class Request:
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; empty when it is none, or was not kept."""
-        try:
-            value = msgspec.json.decode(self.body or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return {}
+        value = loads(self.body or b"")
         return value if isinstance(value, dict) else {}
 
 
@@ -80,14 +77,21 @@ class Dialect:
     """Reads one response. This class knows no API: status, times and sizes are all it takes."""
 
     name: ClassVar[str] = ""
-    tokens_each: ClassVar[bool] = False
+    engines: ClassVar[frozenset[str]] = frozenset()
+    """Engine types (`spec.engine.type`) that always mean this dialect on a shared path."""
+    tokens_each: bool = False
     """Each output-bearing event is exactly one token."""
-    needs_request: ClassVar[bool] = False
+    needs_request: bool = False
     """The request's body is asked for when the response is read."""
 
     def __init__(self, exchange: Exchange, request: Request) -> None:
         self.exchange = exchange
         self.request = request
+
+    @classmethod
+    def fits(cls, request: Request, answer: dict[str, Any]) -> bool:  # noqa: ARG003
+        """Whether `answer`, the first object of an answer on a shared path, is this dialect's."""
+        return False
 
     def framing(self, content_type: str) -> Framing:
         """How a body of this content type (lower case, without parameters) is to be cut."""
@@ -134,6 +138,14 @@ class Dialect:
         """Keep output so that it can be counted later, if that is wanted."""
         if self.exchange.text is not None and isinstance(text, str):
             self.exchange.text.add(text)
+
+
+def loads(data: bytes) -> Any:
+    """`data` as JSON; None when it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def count(value: object, otherwise: int | None = None) -> int | None:
