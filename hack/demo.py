@@ -41,6 +41,7 @@ def set_up_tools() -> None:
     os.environ["KUBECONFIG"] = run(PROVIDER, "kubeconfig", quiet=True).strip()
     tools = run(str(ROOT / "hack/tools.sh"), quiet=True).strip()
     os.environ["PATH"] = f"{tools}:{os.environ['PATH']}"
+    os.environ["KUBECACHEDIR"] = f"{tools}/kubectl-cache"  # and nothing is left in ~/.kube
 
 
 def install() -> None:
@@ -180,11 +181,31 @@ def show() -> None:
     make demo-down""")
 
 
+def remove() -> None:
+    """Remove the cluster; from one that is not the demo's own, all that the demo put there."""
+    if run(PROVIDER, "name", quiet=True).strip() != "given":
+        step("Removing the demo and its cluster")
+        run(PROVIDER, "down")
+        return
+    step("Removing the demo from your cluster")
+    set_up_tools()
+    run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found")
+    run("helm", "uninstall", RELEASE, "--namespace", RELEASE_NAMESPACE, "--ignore-not-found")
+    run("kubectl", "delete", "namespace", RELEASE_NAMESPACE, "--ignore-not-found")
+    crd = ("crd", "observedmodels.sidelight.dev")
+    if run("kubectl", "get", *crd, "--ignore-not-found", "-o", "name", quiet=True):
+        if others := run(
+            "kubectl", "get", "observedmodels", "-A", "-o", "name", quiet=True
+        ).split():
+            print(f"    kept: the definition of ObservedModel, for {len(others)} others use it")
+        else:
+            run("kubectl", "delete", *crd)
+
+
 def main() -> None:
     """`demo.py` runs it all; `demo.py down` removes it."""
     if sys.argv[1:] == ["down"]:
-        step("Removing the demo and its cluster")
-        run(PROVIDER, "down")
+        remove()
         return
     started = time.monotonic()
     install()

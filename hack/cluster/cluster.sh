@@ -150,6 +150,7 @@ up() {
   credentials
   link_up
   start_api
+  make_mount_points
   start_node
   wait_for 90 "API server" kubectl get --raw /readyz
   start_controllers
@@ -172,7 +173,25 @@ down() {
       wait_for 20 "empty cgroup $mount/$CLUSTER" \
         find "$mount/$CLUSTER" -depth -type d -exec rmdir {} +
   done
+  remove_mount_points
   rm -rf "$RUN"
+}
+
+make_mount_points() { # the node mounts there, in its own namespace; `down` removes what was made
+  local path missing
+  for path in $NODE_PATHS; do
+    while [ ! -d "$path" ]; do # the uppermost missing folder first
+      missing=$path
+      while [ ! -d "$(dirname "$missing")" ]; do missing=$(dirname "$missing"); done
+      mkdir "$missing"
+      echo "$missing" >>"$RUN/made"
+    done
+  done
+}
+
+remove_mount_points() {
+  [ -f "$RUN/made" ] || return 0
+  tac "$RUN/made" | xargs --no-run-if-empty rmdir --ignore-fail-on-non-empty 2>/dev/null || true
 }
 
 load_image() {
@@ -198,7 +217,7 @@ status() {
   ! alive kube-apiserver || kubectl get nodes -o wide
 }
 
-export BUILT BIN RUN NODE NODE_IP
+export BUILT BIN RUN NODE NODE_IP NODE_PATHS
 case ${1-} in
 up) up ;;
 down) one_at_a_time; down ;;

@@ -7,9 +7,8 @@ set -euo pipefail
 mount --make-rshared / # the kubelet wants mount propagation
 
 # The usual paths, backed by the cluster's own folder.
-for path in /run/containerd /run/netns /var/lib/containerd /var/lib/kubelet /var/lib/cni \
-  /var/log/pods /var/log/containers /etc/cni/net.d; do
-  mkdir -p "$RUN/node$path" "$path"
+for path in $NODE_PATHS; do
+  mkdir -p "$RUN/node$path"
   mount --bind "$RUN/node$path" "$path"
 done
 cp "$RUN/conf/cni.conflist" /etc/cni/net.d/10-pods.conflist

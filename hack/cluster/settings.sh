@@ -21,6 +21,10 @@ ETCD_PEER_PORT=2380
 CACHE=${SIDELIGHT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidelight}
 RUN=${SIDELIGHT_CLUSTER_RUN:-/var/tmp/sidelight-cluster}   # what a running cluster keeps
 PKI=$RUN/pki
+export KUBECACHEDIR=$RUN/kubectl-cache                     # else kubectl keeps it in ~/.kube
+# The usual paths, which the node mounts in its own namespace.
+NODE_PATHS="/run/containerd /run/netns /var/lib/containerd /var/lib/kubelet /var/lib/cni"
+NODE_PATHS+=" /var/log/pods /var/log/containers /etc/cni/net.d"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 

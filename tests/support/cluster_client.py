@@ -44,6 +44,7 @@ class Cluster:
         return run(
             f"{self._tools}/kubectl", *arguments,
             stdin=stdin, timeout=timeout, KUBECONFIG=self.kubeconfig,
+            KUBECACHEDIR=f"{self._tools}/kubectl-cache",
         )  # fmt: skip
 
     def helm(self, *arguments: str, timeout: float = 180) -> str:
