@@ -52,9 +52,9 @@ cluster-up: setup ## Bring up the cluster that the demo and the tests use
 cluster-down: ## Remove it
 	@hack/cluster/provider.sh down
 
-bench: setup ## CPU, latency and memory beside nginx (needs nginx-light)
-	@command -v nginx >/dev/null || { apt-get update -qq && apt-get install -yqq --no-install-recommends nginx-light; }
-	$(BIN)/python benchmarks/run.py
+bench: setup ## Cost beside nginx, HAProxy and others; BENCH=--quick for a first look
+	@hack/bench-peers.sh
+	$(BIN)/python -m benchmarks $(BENCH)
 
 lock: setup ## Resolve the dependencies anew
 	@hack/lock.sh

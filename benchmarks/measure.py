@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
 
 
 def tree(pid: int) -> list[int]:
-    """Return a process and everything below it."""
+    """Return a process and everything below it, itself first."""
     found = [pid]
     with suppress(OSError):
         for task in (PROC / str(pid) / "task").iterdir():
@@ -28,9 +29,23 @@ def cpu_seconds(pid: int) -> float:
     return total / 1e9
 
 
-def rss_megabytes(pid: int) -> float:
-    """Return the memory a process holds now."""
-    with suppress(OSError):
-        pages = int((PROC / str(pid) / "statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGESIZE") / 1e6
-    return 0.0
+@dataclass(frozen=True)
+class Memory:
+    """What processes hold, in MB of 10^6 bytes."""
+
+    rss: float
+    """Resident pages."""
+    pss: float
+    """The same, with a page that n processes share counted as 1/n of a page for each."""
+
+
+def memory(pids: list[int]) -> Memory:
+    """Return the sums over these processes."""
+    rss = pss = 0
+    for pid in pids:
+        with suppress(OSError):
+            rss += int((PROC / str(pid) / "statm").read_text().split()[1])
+            for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    pss += int(line.split()[1])
+    return Memory(rss * os.sysconf("SC_PAGESIZE") / 1e6, pss * 1024 / 1e6)

@@ -1,0 +1,3 @@
+module sidelight-bench-proxy
+
+go 1.21
