@@ -56,6 +56,16 @@ class FlowTable:
         """The relay's newest counters; zeros before it has spoken."""
         self.last_ns = 0
         """Time of the newest frame."""
+        self.opened = b""
+        """What the newest `O` frame says: the addresses of a connection, as JSON."""
+
+    @property
+    def engine_address(self) -> str:
+        """`host:port` of the engine, as the newest connection had it; empty before the first."""
+        try:
+            return str(msgspec.json.decode(self.opened)["engine"])
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return ""
 
     def feed(self, frames: list[Frame]) -> None:
         """Take frames in their order."""
@@ -70,6 +80,7 @@ class FlowTable:
             if kind == OPEN:
                 if flow is not None:
                     flow.connection.lose()
+                self.opened = payload
                 flows[number] = _Flow(Http1Connection(number, self._context))
             elif flow is None or flow.opaque:
                 if kind == CLOSED:
