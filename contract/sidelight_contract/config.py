@@ -4,7 +4,7 @@ Only what may change while a pod runs is here; what needs a restart (ports, mode
 container's arguments.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -24,6 +24,9 @@ class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Name of the ObservedModel."""
     engine: str = "Auto"
     """Type of the engine, as in `spec.engine.type`, as decided for the pod when `Auto`."""
+    tokenizer: Literal["Auto", "Off"] = "Auto"
+    """Whether the engine's own tokenizer counts output without usage (`spec.engine.tokenizer`).
+    Default Auto: it is asked off the path, seldom, and never while a request waits."""
     max_model_labels: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 32
     """Distinct values of the label `model`; further ones count as `_other`. Default 32: some 180
     series for each model and operation, so 32 stay within one scrape's usual limit."""

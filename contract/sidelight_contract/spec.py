@@ -88,6 +88,13 @@ class EngineType(StrEnum):
     GENERIC = "Generic"
 
 
+class TokenizerUse(StrEnum):
+    """Whether the engine's tokenizer may be asked."""
+
+    AUTO = "Auto"
+    OFF = "Off"
+
+
 _RESERVED = ", ".join(f"'{port}'" for port in sorted(RESERVED_PORTS))
 
 
@@ -131,6 +138,14 @@ class Engine(Resource):
         max_length=15,
         description="Port on which the engine serves: a number, or the name of a container port. "
         "Empty (default): read from the engine's arguments and environment, else its usual port.",
+    )
+
+    tokenizer: TokenizerUse = Field(
+        default=TokenizerUse.AUTO,
+        description="Whether output for which the engine reports no usage is counted by the "
+        "engine's own tokenizer (vLLM, SGLang, llama.cpp). Auto (default): yes, off the path, at "
+        "most five questions a second, and only while no request waits in the engine's queue. Off: "
+        "such output is estimated from counted events.",
     )
 
 

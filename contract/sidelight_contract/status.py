@@ -109,10 +109,15 @@ class Tokens(StatusPart):
 
     prompt: int = Field(description="Prompt tokens, from the engine's `usage`.")
     output: int = Field(description="Output tokens, from the engine's `usage`.")
+    tokenized_output: int = Field(
+        default=0,
+        description="Output of requests without `usage`, counted by the engine's own tokenizer; "
+        "in none of the other figures.",
+    )
     estimated_output: int = Field(
         default=0,
-        description="Counted output events of requests whose engine reported no `usage`; an "
-        "estimate, in none of the other figures.",
+        description="Counted output events of requests without either; an estimate, in none of the "
+        "other figures.",
     )
 
 

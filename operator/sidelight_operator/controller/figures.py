@@ -127,7 +127,10 @@ def _version_status(name: str, figures: Figures, pod: PodView) -> status.Version
         requests=figures.total.requests,
         errors=dict(sorted(figures.total.errors.items())),
         tokens=status.Tokens(
-            prompt=tokens.prompt, output=tokens.output, estimated_output=tokens.estimated_output
+            prompt=tokens.prompt,
+            output=tokens.output,
+            tokenized_output=tokens.tokenized_output,
+            estimated_output=tokens.estimated_output,
         ),
         connections_not_observed=figures.not_observed,
         window=traffic_status(figures),

@@ -16,6 +16,7 @@ import msgspec
 from sidelight_contract import names
 from sidelight_contract.config import SidecarConfig, encode_config
 from sidelight_contract.names import Reason
+from sidelight_contract.spec import TokenizerUse
 from sidelight_operator.controller.models import Model
 from sidelight_operator.controller.pods import Refusal
 from sidelight_operator.kube import Json, KubeClient, KubeError
@@ -31,7 +32,13 @@ class NotOursError(Exception):
 def sidecar_config(model: Model) -> SidecarConfig:
     """The configuration of the model's sidecars; its revision is a hash of the rest."""
     assert model.spec is not None
-    config = SidecarConfig(version=1, model=model.name, engine=str(model.spec.engine.type))
+    engine = model.spec.engine
+    config = SidecarConfig(
+        version=1,
+        model=model.name,
+        engine=str(engine.type),
+        tokenizer="Auto" if engine.tokenizer is TokenizerUse.AUTO else "Off",
+    )
     revision = hashlib.sha256(encode_config(config)).hexdigest()[:_REVISION_LENGTH]
     return msgspec.structs.replace(config, revision=revision)
 

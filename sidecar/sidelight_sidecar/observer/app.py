@@ -17,6 +17,9 @@ from aiohttp import web
 from sidelight_contract.config import ConfigError, SidecarConfig
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.observer.admin import Admin
+from sidelight_sidecar.observer.engine.client import http_engine_client
+from sidelight_sidecar.observer.engine.metrics import EngineCollector
+from sidelight_sidecar.observer.engine.worker import STEP_SECONDS, EngineWorker
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
 from sidelight_sidecar.observer.pipeline import Pipeline
 
@@ -96,6 +99,18 @@ async def watch_config(pipeline: Pipeline, file: ConfigFile) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
+async def ask_engine(pipeline: Pipeline) -> None:
+    """Read the engine's queue and have its tokenizer count, off the path, until cancelled."""
+    async with http_engine_client() as client:
+        worker = EngineWorker(client, pipeline.counter, time.monotonic_ns, pipeline.read_queue)
+        pipeline.metrics.registry.register(EngineCollector(worker))
+        while True:
+            worker.allow(tokenizer=pipeline.config.tokenizer == "Auto")
+            pipeline.context.keep_text = not worker.hopeless
+            await worker.step(pipeline.flows.engine_address, in_flight=pipeline.tally.in_flight)
+            await asyncio.sleep(STEP_SECONDS)
+
+
 async def observe(options: argparse.Namespace) -> None:
     """Observe until the relay ends."""
     file = ConfigFile(options.config)
@@ -113,6 +128,7 @@ async def observe(options: argparse.Namespace) -> None:
         tasks = [
             group.create_task(serve_admin(admin, host.strip("[]"), int(port))),
             group.create_task(watch_config(pipeline, file)),
+            group.create_task(ask_engine(pipeline)),
         ]
         await ended.wait()
         for task in tasks:

@@ -9,6 +9,7 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_contract.summary import SidecarState, Summary
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
+from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.consumers import Consumer, Consumers
 from sidelight_sidecar.observer.flows import FlowTable
@@ -40,8 +41,8 @@ class Pipeline:
         self._labels = ModelLabels(config.max_model_labels)
         self.metrics = Metrics(self._labels, __version__)
         self.tally = Tally(self._labels, config.window_seconds)
-        counter = TokenCounter(Consumers((self.metrics, self.tally, *also)))
-        self.context = Context(counter, Budget())
+        self.counter = TokenCounter(Consumers((self.metrics, self.tally, *also)))
+        self.context = Context(self.counter, Budget())
         self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
         self.context.engine = config.engine
@@ -59,6 +60,10 @@ class Pipeline:
         self.context.engine = config.engine
         self.tally.resize(config.window_seconds, self.flows.last_ns)
         self.metrics.config_error.set(0)
+
+    def read_queue(self, reading: QueueReading) -> None:
+        """Take a reading of the engine's queue."""
+        self.metrics.queue_reading = self.tally.queue_reading = reading
 
     def refuse_config(self, error: str) -> None:
         """Keep the settings in force, and say why the newest are not."""

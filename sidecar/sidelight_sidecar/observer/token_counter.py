@@ -57,6 +57,10 @@ class TokenCounter:
         """Pass on."""
         self._consumer.counted(exchange)
 
+    def oldest(self) -> Exchange | None:
+        """The exchange that has waited longest."""
+        return self._waiting[0] if self._waiting else None
+
     def next(self) -> Exchange | None:
         """An exchange whose output is to be counted; the taker must settle it."""
         return self._waiting.popleft() if self._waiting else None

@@ -1,0 +1,5 @@
+"""What the observer asks the engine itself, off the path: its tokenizer and its queue.
+
+`tokenizers` and `queue` are pure: what to ask and what the answer says. `client` asks, within
+limits; `worker` decides when.
+"""

@@ -1,0 +1,74 @@
+"""How engines are asked to count tokens, and how they say that somebody waits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidelight_sidecar.observer.engine.queue import from_load, from_metrics, from_slots
+from sidelight_sidecar.observer.engine.tokenizers import FORMS, question, tokens_in
+
+
+def test_each_form_asks_for_the_text_alone() -> None:
+    """No special tokens are put before output that was generated without them."""
+    bodies = [json.loads(question(form, "a b", "m")) for form in FORMS]
+    assert bodies == [
+        {"prompt": "a b", "add_special_tokens": False, "model": "m"},
+        {"content": "a b", "add_special": False, "model": "m"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        (b'{"count":3,"max_model_len":8,"tokens":[1,2,3]}', 3),
+        (b'{"tokens":[1,2]}', 2),
+        (b'{"tokens":[]}', 0),
+        (b'{"error":"no"}', None),
+        (b'{"count":-1}', None),
+        (b"not json", None),
+        (b"[1,2,3]", None),
+    ],
+)
+def test_answers_say_a_count_or_nothing(body: bytes, tokens: int | None) -> None:
+    """VLLM's and SGLang's count, llama.cpp's list, and what is neither."""
+    assert tokens_in(body) == tokens
+
+
+def test_waiting_requests_are_summed_over_the_gauges_series() -> None:
+    """One series an engine core; a longer name is another metric."""
+    text = b"""# TYPE vllm:num_requests_waiting gauge
+vllm:num_requests_waiting{engine="0",model_name="m } x"} 2.0
+vllm:num_requests_waiting{engine="1",model_name="m"} 1.0
+vllm:num_requests_waiting_by_reason{reason="capacity"} 7.0
+"""
+    assert from_metrics(text) == 3
+    assert from_metrics(b"llamacpp:requests_deferred 0\n") == 0
+    assert from_metrics(b"process_cpu_seconds_total 4\n") is None
+
+
+def test_slots_say_whether_one_more_would_wait() -> None:
+    """All busy, one free, none at all."""
+    busy, free = {"is_processing": True}, {"is_processing": False}
+    assert from_slots(json.dumps([busy, busy]).encode()) == 1
+    assert from_slots(json.dumps([busy, free]).encode()) == 0
+    assert from_slots(b"[]") is None
+    assert from_slots(b'{"error":"disabled"}') is None
+
+
+def test_load_says_how_many_wait_on_each_rank() -> None:
+    """SGLang's, one entry a data-parallel rank."""
+    assert from_load(b'[{"num_waiting_reqs":1},{"num_waiting_reqs":2}]') == 3
+    assert from_load(b'{"detail":"Not Found"}') is None
+
+
+@given(st.binary(max_size=200))
+def test_no_answer_makes_them_raise(body: bytes) -> None:
+    """Whatever an engine says."""
+    for read in (tokens_in, from_metrics, from_slots, from_load):
+        for answer in (body, b"vllm:num_requests_waiting " + body, b'{"tokens":' + body):
+            value = read(answer)
+            assert value is None or isinstance(value, int | float)
