@@ -215,3 +215,29 @@ def test_killed_observer_comes_back_and_traffic_is_unharmed(sidecar: Sidecar) ->
     summary = sidecar.summary()
     assert summary.sidecar.boot_id != boot
     wait_for(lambda: sidecar.summary().relay.observer_starts == 2, "the relay counts the start")
+
+
+def test_what_a_client_that_hung_up_had_been_sent_is_counted_by_the_engines_tokenizer(
+    sidecar: Sidecar,
+) -> None:
+    """No usage comes after a hang-up; llama.cpp sends a token a chunk: the counts are near."""
+    body = b'{"messages":[{"role":"user","content":"Count to fifty."}],"stream":true}'
+    received = b""
+    with socket.create_connection(("127.0.0.1", sidecar.port), timeout=60) as connection:
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(body), body)
+        )
+        while received.count(b"data: ") < 8:
+            received += connection.recv(65536)
+
+    def counted() -> int:
+        return sum(t.abandoned.tokens.tokenized_output for t in sidecar.summary().total)
+
+    wait_for(counted, "the tokenizer's count is in the summary")
+    (traffic,) = [t for t in sidecar.summary().total if t.abandoned.phases]
+    assert traffic.abandoned.phases == {"decode": 1}
+    assert traffic.tokens.estimated_output == 0
+    assert traffic.tokens.tokenized_output == counted() >= received.count(b'"content":"') - 3
+    metrics = get(sidecar.admin, "/metrics")
+    assert b'sidelight_tokenizer_state{state="used"} 1.0' in metrics
