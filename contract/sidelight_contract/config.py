@@ -23,7 +23,8 @@ class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     model: str = ""
     """Name of the ObservedModel."""
     engine: str = "Auto"
-    """Type of the engine, as in `spec.engine.type`, as decided for the pod when `Auto`."""
+    """Type of the engine, as in `spec.engine.type`; `Auto`: as it was recognised at injection,
+    which is in the container's environment (`SIDELIGHT_ENGINE`)."""
     tokenizer: Literal["Auto", "Off"] = "Auto"
     """Whether the engine's own tokenizer counts output without usage (`spec.engine.tokenizer`).
     Default Auto: it is asked off the path, seldom, and never while a request waits."""

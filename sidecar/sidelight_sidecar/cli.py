@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--config", metavar="FILE", help="settings, read again on change")
     run.add_argument("--token-file", metavar="FILE", help="token that /summary asks for")
+    run.add_argument(
+        "--engine-type", metavar="TYPE",
+        help="VLLM, SGLang, TGI, ... as in spec.engine.type; tells apart APIs that share a path",
+    )  # fmt: skip
     record.add_argument("file", metavar="FILE", help="frame file to write")
     replay = commands.add_parser("replay", help="what was in a frame file")
     replay.add_argument("file", type=Path, metavar="FILE")
@@ -78,7 +82,8 @@ def relay_command(options: argparse.Namespace) -> list[str]:
     if options.command == "record":
         return [*command, "--record", options.file]
     observer = [sys.executable, "-m", "sidelight_sidecar.observer", "--admin", options.admin]
-    for flag, value in (("--config", options.config), ("--token-file", options.token_file)):
+    for flag in ("--config", "--token-file", "--engine-type"):
+        value = getattr(options, flag[2:].replace("-", "_"))
         if value:
             observer += [flag, value]
     return [*command, "--", *observer]

@@ -190,7 +190,7 @@ def _inject(
         added.append(redirect_container(settings, found.port))
     else:
         ports = move_engine(container, found, editor)
-    sidecar = sidecar_container(settings, model, mode, found.port, ports)
+    sidecar = sidecar_container(settings, model, mode, found, ports)
     spec = pod["spec"]
     if settings.native_sidecar:
         added.append(sidecar)

@@ -2,6 +2,7 @@
 
 from sidelight_contract import names
 from sidelight_contract.names import InterceptionMode
+from sidelight_operator.inject.detect import Found
 from sidelight_operator.inject.types import InjectionSettings, Json
 
 _UID = 65532
@@ -18,7 +19,7 @@ def sidecar_container(
     settings: InjectionSettings,
     model: str,
     mode: InterceptionMode,
-    port: int,
+    engine: Found,
     ports: list[Json],
 ) -> Json:
     """The sidecar. It has no probe: nothing about it may hold up or restart the engine; readiness
@@ -27,8 +28,8 @@ def sidecar_container(
     if mode is InterceptionMode.REDIRECT:
         path = ["--listen", f"0.0.0.0:{names.RELAY_PORT}", "--engine", "original-dst"]
     else:
-        engine = f"127.0.0.1:{names.TAKEOVER_PORT}"
-        path = ["--listen", f"0.0.0.0:{port}", "--engine", engine]
+        moved_to = f"127.0.0.1:{names.TAKEOVER_PORT}"
+        path = ["--listen", f"0.0.0.0:{engine.port}", "--engine", moved_to]
     container: Json = {
         "name": names.SIDECAR_CONTAINER,
         "image": settings.sidecar_image,
@@ -41,6 +42,7 @@ def sidecar_container(
             _field("SIDELIGHT_POD_NAME", "metadata.name"),
             _field("SIDELIGHT_POD_NAMESPACE", "metadata.namespace"),
             {"name": "SIDELIGHT_MODEL", "value": model},
+            {"name": "SIDELIGHT_ENGINE", "value": engine.type.value},
             {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"},
         ],
         "ports": [

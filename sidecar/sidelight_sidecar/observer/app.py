@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import resource
 import socket
 import sys
@@ -115,6 +116,7 @@ async def observe(options: argparse.Namespace) -> None:
     """Observe until the relay ends."""
     file = ConfigFile(options.config)
     pipeline = Pipeline(time.monotonic_ns(), time.time_ns(), SidecarConfig(version=1))
+    pipeline.found_engine(options.engine_type)
     with suppress(ConfigError):  # said by watch_config's first look
         pipeline.reconfigure(ConfigFile(options.config).poll() or pipeline.config)
     ended = asyncio.Event()
@@ -150,6 +152,7 @@ def main() -> None:
     parser.add_argument("--admin", required=True)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--engine-type", default=os.environ.get("SIDELIGHT_ENGINE", "Auto"))
     parser.add_argument("--memory-limit-mib", type=int, default=MEMORY_LIMIT_MIB)
     options = parser.parse_args()
     handler = logging.StreamHandler(sys.stderr)

@@ -45,7 +45,8 @@ class Pipeline:
         self.context = Context(self.counter, Budget())
         self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
-        self.context.engine = config.engine
+        self._found_engine = "Auto"
+        self._set_engine()
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
 
     def feed(self, frames: list[Frame]) -> None:
@@ -57,9 +58,18 @@ class Pipeline:
         self.config = config
         self.config_error = ""
         self._labels.limit = config.max_model_labels
-        self.context.engine = config.engine
+        self._set_engine()
         self.tally.resize(config.window_seconds, self.flows.last_ns)
         self.metrics.config_error.set(0)
+
+    def found_engine(self, engine: str) -> None:
+        """The engine's type, as it was recognised at injection; a configured one is preferred."""
+        self._found_engine = engine
+        self._set_engine()
+
+    def _set_engine(self) -> None:
+        configured = self.config.engine
+        self.context.engine = configured if configured != "Auto" else self._found_engine
 
     def read_queue(self, reading: QueueReading) -> None:
         """Take a reading of the engine's queue."""
