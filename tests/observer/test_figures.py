@@ -25,7 +25,9 @@ NAMES = {
     "sidelight_flows_unparsed_total", "sidelight_tokens_tokenized_total",
     "sidelight_empty_answers_total", "sidelight_tool_calls_total",
     "sidelight_abandoned_requests_total", "sidelight_abandoned_tokens_total",
-    "sidelight_abandoned_bytes_after_total", "sidelight_abandoned_stop_seconds",
+    "sidelight_observer_kept_bytes", "sidelight_observer_keep_refusals_total",
+    "sidelight_tokenizer_waiting", "sidelight_abandoned_bytes_after_total",
+    "sidelight_abandoned_stop_seconds",
 }  # fmt: skip
 
 
@@ -177,3 +179,20 @@ def test_other_paths_have_status_and_time_only() -> None:
     exchange = kept.exchanges[0]
     assert (exchange.operation, exchange.error) == ("other", "server_error")
     assert not exchange.usage_missing
+
+
+def test_statuses_without_end_cost_no_more_series() -> None:
+    """Past forty of them the label is `_other`, in metrics and summary alike."""
+    pipeline = pipeline_of(Kept())
+    for number in range(100):
+        script = Script(number).client(request(b"{}")).engine(answer({}, 200 + number))
+        pipeline.feed(script.close().frames)
+    lines = pipeline.exposition().decode().splitlines()
+    codes = [line for line in lines if line.startswith("sidelight_requests_total{")]
+    assert len(codes) <= 2 * 41
+    told: dict[str, int] = {}
+    for traffic in pipeline.summary(1).total:
+        for code, count in traffic.codes.items():
+            told[code] = told.get(code, 0) + count
+    assert len(told) == 41
+    assert told["_other"] == 60

@@ -1,21 +1,27 @@
-"""The values that the label `model` may take: bounded, and never what a client made up."""
+"""The values that labels may take: bounded, and never what a client made up."""
 
 from sidelight_sidecar.observer.exchange import UNKNOWN_MODEL, Exchange
 
 OTHER_MODEL = "_other"
+OTHER_CODE = "_other"
 _MAX_LENGTH = 128
+_MAX_CODES = 40
+"""Servers use some fifteen statuses; an engine that makes them up costs no more series."""
 
 
-class ModelLabels:
-    """The first `limit` served names are themselves, the rest are `_other`."""
+class Labels:
+    """The first `limit` served names, and the first forty statuses, are themselves; the rest are
+    `_other`.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._known: set[str] = set()
+        self._codes: set[int] = set()
 
-    def of(self, exchange: Exchange) -> str:
-        """The label for `exchange`: the engine's own word, and only from an answer that is none
-        of "no such model".
+    def model(self, exchange: Exchange) -> str:
+        """The model's label: the engine's own word, and only from an answer that is none of "no
+        such model".
         """
         name = exchange.model
         if not name or exchange.code in (400, 404):
@@ -26,3 +32,12 @@ class ModelLabels:
             return OTHER_MODEL
         self._known.add(name)
         return name
+
+    def code(self, exchange: Exchange) -> str:
+        """The label for the status of `exchange`; `0`: there was none."""
+        code = exchange.code
+        if code not in self._codes:
+            if len(self._codes) >= _MAX_CODES:
+                return OTHER_CODE
+            self._codes.add(code)
+        return str(code)

@@ -6,7 +6,7 @@ from sidelight_sidecar.observer.abandonment import QueueReading, abandonment_of
 from sidelight_sidecar.observer.abandonment_metrics import AbandonmentMetrics
 from sidelight_sidecar.observer.dialects.finish import normalised
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
-from sidelight_sidecar.observer.labels import ModelLabels
+from sidelight_sidecar.observer.labels import Labels
 
 DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(18))
 FIRST_TOKEN_BUCKETS = (
@@ -26,7 +26,7 @@ _L = ("model", "operation")
 class Metrics:
     """Turns exchanges into Prometheus metrics, in a registry of its own."""
 
-    def __init__(self, labels: ModelLabels, release: str) -> None:
+    def __init__(self, labels: Labels, release: str) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self._labels = labels
@@ -123,18 +123,18 @@ class Metrics:
         key = (exchange.model, exchange.operation)
         child = self._gaps.get(key)
         if child is None:
-            child = self._gap.labels(self._labels.of(exchange), exchange.operation)
+            child = self._gap.labels(self._labels.model(exchange), exchange.operation)
             if len(self._gaps) < 2 * self._labels.limit:
                 self._gaps[key] = child
         child.observe(gap_seconds)
 
     def finished(self, exchange: Exchange) -> None:
         """Count it."""
-        labels = (self._labels.of(exchange), exchange.operation)
+        labels = (self._labels.model(exchange), exchange.operation)
         exemplar = {"trace_id": exchange.trace_id} if exchange.trace_id else None
         stream = "true" if exchange.stream else "false"
         self._in_flight.labels(exchange.asked).dec()
-        self._requests.labels(*labels, str(exchange.code), stream).inc(1, exemplar)
+        self._requests.labels(*labels, self._labels.code(exchange), stream).inc(1, exemplar)
         self._duration.labels(*labels, stream).observe(exchange.duration, exemplar)
         if exchange.error:
             self._errors.labels(*labels, exchange.error).inc(1, exemplar)
@@ -159,7 +159,7 @@ class Metrics:
 
     def counted(self, exchange: Exchange) -> None:
         """Count its tokens, each series from one source alone."""
-        labels = (self._labels.of(exchange), exchange.operation)
+        labels = (self._labels.model(exchange), exchange.operation)
         if exchange.prompt_tokens is not None:
             self._prompt.labels(*labels).inc(exchange.prompt_tokens)
             self._request_prompt.labels(*labels).observe(exchange.prompt_tokens)

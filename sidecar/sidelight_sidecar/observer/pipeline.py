@@ -11,9 +11,11 @@ from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.budget import Budget
+from sidelight_sidecar.observer.budget_metrics import BudgetCollector
 from sidelight_sidecar.observer.consumers import Consumer, Consumers
 from sidelight_sidecar.observer.flows import FlowTable
-from sidelight_sidecar.observer.labels import ModelLabels
+from sidelight_sidecar.observer.labels import Labels
+from sidelight_sidecar.observer.logical import LogicalRequests
 from sidelight_sidecar.observer.metrics import Metrics
 from sidelight_sidecar.observer.relay_metrics import RelayCollector
 from sidelight_sidecar.observer.tally import Tally
@@ -38,13 +40,14 @@ class Pipeline:
         self._offset_ns = unix_ns - monotonic_ns
         self.config = config
         self.config_error = ""
-        self._labels = ModelLabels(config.max_model_labels)
+        self._labels = Labels(config.max_model_labels)
         self.metrics = Metrics(self._labels, __version__)
         self.tally = Tally(self._labels, config.window_seconds)
         self.counter = TokenCounter(Consumers((self.metrics, self.tally, *also)))
-        self.context = Context(self.counter, Budget())
+        self.context = Context(LogicalRequests(self.counter), Budget())
         self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
+        self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
         self._found_engine = "Auto"
         self._set_engine()
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]

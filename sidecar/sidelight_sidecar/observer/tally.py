@@ -8,7 +8,7 @@ from sidelight_contract.summary import Abandoned, TokenCounts, Traffic
 from sidelight_sidecar.observer.abandonment import Abandonment, QueueReading, abandonment_of
 from sidelight_sidecar.observer.dialects.finish import normalised
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
-from sidelight_sidecar.observer.labels import ModelLabels
+from sidelight_sidecar.observer.labels import Labels
 
 SLICES = 30
 """Parts of the window: the newest figures are at most a thirtieth of it late."""
@@ -19,7 +19,7 @@ Key = tuple[str, str]
 class Tally:
     """Counts finished exchanges."""
 
-    def __init__(self, labels: ModelLabels, window_seconds: int) -> None:
+    def __init__(self, labels: Labels, window_seconds: int) -> None:
         self._labels = labels
         self._slice_ns = window_seconds * 1_000_000_000 // SLICES
         self._since_ns = 0
@@ -52,7 +52,7 @@ class Tally:
         self.in_flight -= 1
         abandonment = abandonment_of(exchange, self.queue_reading)
         for traffic in self._entries(exchange):
-            _count(traffic, exchange)
+            _count(traffic, exchange, self._labels.code(exchange))
             if abandonment is not None:
                 _count_abandoned(traffic.abandoned, abandonment)
 
@@ -66,7 +66,7 @@ class Tally:
 
     def _entries(self, exchange: Exchange) -> list[Traffic]:
         """The entry of all time, and that of the exchange's slice."""
-        key = (self._labels.of(exchange), exchange.operation)
+        key = (self._labels.model(exchange), exchange.operation)
         number = exchange.stop_ns // self._slice_ns
         if number not in self._slices:
             self._slices[number] = {}
@@ -100,11 +100,10 @@ class Tally:
             del self._slices[number]
 
 
-def _count(traffic: Traffic, exchange: Exchange) -> None:
+def _count(traffic: Traffic, exchange: Exchange, code: str) -> None:
     traffic.requests += 1
     traffic.streamed += exchange.stream
     traffic.usage_missing += exchange.usage_missing
-    code = str(exchange.code)
     traffic.codes[code] = traffic.codes.get(code, 0) + 1
     if exchange.error:
         traffic.errors[exchange.error] = traffic.errors.get(exchange.error, 0) + 1
