@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 
+_speaker = ["relay"]
+
+
+def speak_as(component: str) -> None:
+    """Name another component in every line from now on."""
+    _speaker[0] = component
+
 
 def log(event: str, fields: str) -> None:
     """Write one JSON line to stderr; `fields` are JSON members, of the relay's own words only."""
     try:
-        os.write(2, f'{{"component":"relay","event":"{event}",{fields}}}\n'.encode())
+        os.write(2, f'{{"component":"{_speaker[0]}","event":"{event}",{fields}}}\n'.encode())
     except OSError:
         return  # a full or closed log must not stop traffic
