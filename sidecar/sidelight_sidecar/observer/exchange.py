@@ -3,6 +3,7 @@
 from sidelight_contract.names import TokenSource
 from sidelight_contract.sketch import Sketch
 from sidelight_sidecar.observer.budget import KeptText
+from sidelight_sidecar.observer.poll import Poll
 
 UNKNOWN_MODEL = "_unknown"
 OTHER = "other"
@@ -35,7 +36,8 @@ class Exchange:
         "choices", "code", "dialect", "engine_end_ns", "error", "events", "finishes",
         "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "gaps",
         "generating", "has_output", "last_output_ns", "left_ns", "method", "model",
-        "operation", "output_tokens", "overhead_ns", "path", "prompt_tokens", "protocol",
+        "model_version", "operation", "output_tokens", "overhead_ns", "path", "poll",
+        "prompt_tokens", "protocol",
         "reasoned", "reasoning_tokens", "request_end_ns", "response_id",
         "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
         "stream_asked", "text", "tokenized_output", "tool_calls", "trace_id", "unread",
@@ -71,6 +73,8 @@ class Exchange:
         self.stream_asked = False
         """The request asked for one."""
         self.model = ""
+        self.model_version = ""
+        """The engine's word for the version of the model, where the API has one."""
         self.response_id = ""
         self.trace_id = ""
         self.bytes_in = 0
@@ -119,6 +123,8 @@ class Exchange:
         """Bytes of body that the engine still sent after that."""
         self.engine_end_ns = 0
         """When the engine's side ended after the client had left; 0: that was not to be seen."""
+        self.poll: Poll | None = None
+        """What a poll said of the request that it belongs to; None: the exchange is no poll."""
         self.gaps = Sketch()
         """Seconds between successive arrivals."""
 
