@@ -32,10 +32,10 @@ class Exchange:
     """Timings are nanoseconds of the relay's monotonic clock; 0: it never came to that."""
 
     __slots__ = (
-        "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
+        "arrivals", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
         "choices", "code", "dialect", "engine_end_ns", "error", "events", "finishes",
         "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "gaps",
-        "generating", "has_output", "last_output_ns", "left_ns", "method", "model",
+        "generating", "has_output", "in_flight_as", "last_output_ns", "left_ns", "method", "model",
         "model_version", "operation", "output_tokens", "overhead_ns", "path", "poll",
         "prompt_tokens", "protocol",
         "reasoned", "reasoning_tokens", "request_end_ns", "response_id",
@@ -60,7 +60,7 @@ class Exchange:
         self.method = ""
         self.path = ""
         self.operation = OTHER
-        self.asked = OTHER
+        self.in_flight_as = OTHER
         """The operation by the request's head; on a shared path the answer may tell otherwise."""
         self.dialect = ""
         """The API whose rules the response was read by; empty: none that is known."""

@@ -112,11 +112,11 @@ class Metrics:
 
     def started(self, exchange: Exchange) -> None:
         """One more is under way."""
-        self._in_flight.labels(exchange.asked).inc()
+        self._in_flight.labels(exchange.in_flight_as).inc()
 
     def dropped(self, exchange: Exchange) -> None:
         """One less is under way; nothing is known of it."""
-        self._in_flight.labels(exchange.asked).dec()
+        self._in_flight.labels(exchange.in_flight_as).dec()
 
     def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
         """Observe the gap; the child is kept, for this happens for every chunk."""
@@ -133,7 +133,7 @@ class Metrics:
         labels = (self._labels.model(exchange), exchange.operation)
         exemplar = {"trace_id": exchange.trace_id} if exchange.trace_id else None
         stream = "true" if exchange.stream else "false"
-        self._in_flight.labels(exchange.asked).dec()
+        self._in_flight.labels(exchange.in_flight_as).dec()
         self._requests.labels(*labels, self._labels.code(exchange), stream).inc(1, exemplar)
         self._duration.labels(*labels, stream).observe(exchange.duration, exemplar)
         if exchange.error:

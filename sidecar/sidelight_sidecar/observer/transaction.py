@@ -63,7 +63,7 @@ class Transaction:
         exchange.trace_id = _trace_id(headers.get(b"traceparent", b""))
         self._request = request = Request(method, exchange.path, headers, self._context.engine)
         self._route = route = route_of(request)
-        exchange.operation = exchange.asked = route.operation
+        exchange.operation = exchange.in_flight_as = route.operation
         exchange.generating = route.generating
         if not route.needs_request or headers.get(b"content-encoding", b"identity") != b"identity":
             request.body = None
