@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.machine import machine
+from benchmarks.quiet import NOISY, Others
 from benchmarks.report import report
 from benchmarks.rounds import run
 from benchmarks.targets import targets
@@ -63,18 +64,20 @@ def main() -> int:
     scale = _scale(options)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited by every proxy
-    begun = time.monotonic()
+    begun, others = time.monotonic(), Others()
     try:
         facts = machine(options.ways)
         rows, problems = run(options.ways, options.workloads, scale)
     except BenchmarkError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    noise = others.share_of_a_core()
     lines = targets(rows)
     print(report(rows, lines, problems))
     document = {
         "machine": facts,
         "scale": asdict(scale),
+        "others_share_of_a_core": round(noise, 3),
         "seconds": round(time.monotonic() - begun),
         "problems": problems,
         "targets": [{**asdict(line), "verdict": line.verdict()} for line in lines],
@@ -84,6 +87,8 @@ def main() -> int:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n")
     print(f"\nwritten: {path.name}, {document['seconds']} s")
+    if noise > NOISY:
+        print(f"bench: NOISY: other programs used {noise:.0%} of a core", file=sys.stderr)
     for problem in problems:
         print(f"bench: BROKEN: {problem}", file=sys.stderr)
     return 1 if problems else 0

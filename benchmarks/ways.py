@@ -116,7 +116,8 @@ def go_proxy() -> str:
     if shutil.which("go") is None:
         raise BenchmarkError("way go: no Go toolchain on PATH (or choose other --ways)")
     command = ["go", "build", "-trimpath", "-o", str(program), "."]
-    subprocess.run(command, cwd=PEERS / "go", check=True)
+    if subprocess.run(command, cwd=PEERS / "go", check=False).returncode:
+        raise BenchmarkError("way go: its proxy does not build")
     return str(program)
 
 
