@@ -2,7 +2,9 @@
 
 Rules:
 1. What one read brought is one arrival, however many events it held.
-2. What cannot be read, or would take too much memory, is noted once in `exchange.unread`, and the
+2. A stream is known by its content type; where something generates and its body begins as server-
+   sent events do, by that: some servers call such a stream `application/json`.
+3. What cannot be read, or would take too much memory, is noted once in `exchange.unread`, and the
    rest of the body is only counted.
 """
 
@@ -16,6 +18,8 @@ from sidelight_sidecar.observer.sse import EventStream, EventTooLongError
 MAX_DOCUMENT_BYTES = 4 << 20
 """A longer answer that is no stream is not parsed: a batch of embeddings can be any size."""
 
+_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b": ")
+"""How a body of server-sent events may begin, and one of JSON cannot."""
 _STREAMS = frozenset({Framing.EVENTS, Framing.LINES, Framing.PIECES})
 Event = tuple[bytes, bytes]
 
@@ -24,7 +28,8 @@ class ResponseBody:
     """Reads one body through one dialect."""
 
     __slots__ = (
-        "_cutter", "_deaf", "_decoder", "_dialect", "_exchange", "_framing", "_held", "_parts",
+        "_begun", "_cutter", "_deaf", "_decoder", "_dialect", "_exchange", "_framing", "_held",
+        "_parts",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, dialect: Dialect, budget: Budget) -> None:
@@ -36,6 +41,7 @@ class ResponseBody:
         self._cutter: EventStream | LineStream | MessageStream | None = None
         self._parts: list[bytes] = []
         self._deaf = False
+        self._begun = not exchange.generating  # it is certain that a document is one
 
     def head(self, status: int, headers: Headers) -> None:
         """Status and headers: choose how to read the body."""
@@ -66,9 +72,11 @@ class ResponseBody:
             except CodingError as error:
                 self._stop(error.why)
                 return None
-        if self._cutter is None and self._framing is Framing.DOCUMENT:
+        if self._framing is Framing.DOCUMENT:
             self._keep(data)
-            return None
+            if self._begun:
+                return None
+            data = self._events_after_all()
         try:
             events = self._cut(data)
         except (EventTooLongError, TooLongError):
@@ -94,7 +102,8 @@ class ResponseBody:
         self.release()
         exchange = self._exchange
         sound = not (exchange.error or exchange.unread)
-        if whole and exchange.stream and sound and not self._dialect.ended():
+        expected = exchange.stream or self._framing is Framing.MESSAGES
+        if whole and expected and sound and not self._dialect.ended():
             exchange.error = "upstream_reset"
         return gap
 
@@ -131,6 +140,18 @@ class ResponseBody:
             elif exchange.output_tokens:  # usage comes with every chunk
                 exchange.first_arrival_tokens = exchange.output_tokens
         return exchange.arrival(at_ns, outputs)
+
+    def _events_after_all(self) -> bytes:
+        """What was kept of a document, if it turns out to be events; empty: not so, or not yet."""
+        head = b"".join(self._parts)
+        if head.startswith(_BEGINNINGS):
+            self.release()
+            self._framing = Framing.EVENTS
+            self._cutter = EventStream()
+            self._exchange.stream = True
+            return head
+        self._begun = not any(beginning.startswith(head) for beginning in _BEGINNINGS)
+        return b""
 
     def _keep(self, data: bytes) -> None:
         if self._held.size + len(data) > MAX_DOCUMENT_BYTES:

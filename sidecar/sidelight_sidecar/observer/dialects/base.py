@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from sidelight_sidecar.observer.dialects import errors
 from sidelight_sidecar.observer.exchange import Exchange, status_error
 
 Headers = dict[bytes, bytes]
@@ -128,11 +129,20 @@ class Dialect:
                 self.exchange.unread = "json"
             return None
 
-    def fail(self, otherwise: str = "server_error") -> None:
-        """The answer says that it failed, and its status does not say how."""
-        exchange = self.exchange
-        if not exchange.error:
-            exchange.error = "stream_error" if exchange.stream else otherwise
+    def fail(self, fault: object = None) -> None:
+        """The answer says that it failed; `fault` is what it says, as `errors.error_in` has it."""
+        errors.apply(self.exchange, fault)
+
+    def refused(self, body: bytes) -> bool:
+        """Whether the status said that the request failed; then `body` may say how."""
+        if not self.exchange.error:
+            return False
+        answer = loads(body)
+        if isinstance(answer, list) and answer:
+            answer = answer[0]
+        if isinstance(answer, dict):
+            self.fail(errors.error_in(answer) or answer)
+        return True
 
     def keep(self, text: object) -> None:
         """Keep output so that it can be counted later, if that is wanted."""
