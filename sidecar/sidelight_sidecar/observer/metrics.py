@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from sidelight_sidecar.observer.abandonment import QueueReading, abandonment_of
 from sidelight_sidecar.observer.abandonment_metrics import AbandonmentMetrics
-from sidelight_sidecar.observer.dialects.finish import normalised
+from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.labels import Labels
 
@@ -147,7 +147,7 @@ class Metrics:
                 histogram.labels(*labels).observe(seconds, exemplar)
         if exchange.unread:
             self._unread.labels(exchange.unread).inc()
-        for reason in map(normalised, exchange.finish_reasons):
+        for reason in reasons_of(exchange):
             self._finish.labels(*labels, reason).inc()
         if exchange.overhead is not None:
             self._overhead.observe(exchange.overhead)

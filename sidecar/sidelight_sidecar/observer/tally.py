@@ -6,7 +6,7 @@ of the frames, so a replay gives the same summary.
 
 from sidelight_contract.summary import Abandoned, TokenCounts, Traffic
 from sidelight_sidecar.observer.abandonment import Abandonment, QueueReading, abandonment_of
-from sidelight_sidecar.observer.dialects.finish import normalised
+from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.labels import Labels
 
@@ -107,7 +107,7 @@ def _count(traffic: Traffic, exchange: Exchange, code: str) -> None:
     traffic.codes[code] = traffic.codes.get(code, 0) + 1
     if exchange.error:
         traffic.errors[exchange.error] = traffic.errors.get(exchange.error, 0) + 1
-    for reason in map(normalised, exchange.finish_reasons):
+    for reason in reasons_of(exchange):
         traffic.finish_reasons[reason] = traffic.finish_reasons.get(reason, 0) + 1
     traffic.empty += exchange.empty
     traffic.tool_calls += exchange.tool_calls

@@ -70,7 +70,7 @@ class TokenCounter:
         exchange.tokenized_output = tokens
         if exchange.text is not None:
             exchange.text.release()
-        if exchange.generating:
+        if exchange.generating or exchange.prompt_tokens is not None:
             self._consumer.counted(exchange)
 
     def settle_all(self) -> None:

@@ -1,4 +1,10 @@
-"""Why generation ended: every API's words for it, normalised (CONVENTIONS 4.3)."""
+"""Why generation ended: every API's words for it, normalised (CONVENTIONS 4.3).
+
+Ollama, responses and forced calls have no word of their own for an answer that asks for tools:
+they say that it stopped, or was completed. Such an answer ended for the tools.
+"""
+
+from sidelight_sidecar.observer.exchange import Exchange
 
 NORMAL = {
     "stop": "stop", "eos_token": "stop", "eos": "stop", "stop_sequence": "stop", "word": "stop",
@@ -16,3 +22,11 @@ NORMAL = {
 def normalised(reason: str) -> str:
     """`stop`, `length`, `tool_calls`, `content_filter`, `abort`, `error` or `other`."""
     return NORMAL.get(reason, "other")
+
+
+def reasons_of(exchange: Exchange) -> list[str]:
+    """Why each choice of an exchange ended, normalised, in the order of the choices."""
+    reasons = [normalised(reason) for reason in exchange.finish_reasons]
+    if exchange.tool_calls and reasons == ["stop"]:
+        return ["tool_calls"]
+    return reasons
