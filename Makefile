@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench lock clean
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench conformance lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s%s\n", $$1, $$2}'
@@ -55,6 +55,10 @@ cluster-down: ## Remove it
 bench: setup ## Cost beside nginx, HAProxy and others; BENCH=--quick for a first look
 	@hack/bench-peers.sh
 	$(BIN)/python -m benchmarks $(BENCH)
+
+conformance: setup ## Recorded exchanges through the sidecar: make conformance CASSETTES=folder
+	@test -n "$(CASSETTES)" || { echo "which folder? make conformance CASSETTES=folder" >&2; exit 2; }
+	$(BIN)/python hack/conformance.py $(CASSETTES)
 
 lock: setup ## Resolve the dependencies anew
 	@hack/lock.sh
