@@ -109,6 +109,11 @@ class Tokens(StatusPart):
 
     prompt: int = Field(description="Prompt tokens, from the engine's `usage`.")
     output: int = Field(description="Output tokens, from the engine's `usage`.")
+    tokenized_prompt: int = Field(
+        default=0,
+        description="Prompts of requests without `usage`, counted by the engine's own tokenizer; "
+        "in none of the other figures.",
+    )
     tokenized_output: int = Field(
         default=0,
         description="Output of requests without `usage`, counted by the engine's own tokenizer; "

@@ -31,6 +31,8 @@ class TokenCounts(msgspec.Struct, omit_defaults=True):
     """Part of `prompt` that came from the engine's cache."""
     reasoning: int = 0
     """Part of `output` that was reasoning."""
+    tokenized_prompt: int = 0
+    """Prompts of exchanges without `usage`, counted by the engine's own tokenizer."""
     tokenized_output: int = 0
     """Output of exchanges without `usage`, counted by the engine's own tokenizer."""
     estimated_output: int = 0
@@ -131,6 +133,28 @@ class RelayCounters(msgspec.Struct, omit_defaults=True):
     bytes_to_engine: int = 0
     bytes_to_client: int = 0
     queue_bytes_high_water: int = 0
+
+    # Of a tap in the relay's place, which reads packets.
+    tap_packets: int = 0
+    tap_packets_dropped: int = 0
+    """Packets of the port that the kernel had no room for."""
+    tap_packets_malformed: int = 0
+    tap_checksum_errors: int = 0
+    tap_fragments_skipped: int = 0
+    """Fragmented IP packets: not followed."""
+    tap_segments_retransmitted: int = 0
+    tap_segments_out_of_order: int = 0
+    tap_bytes_lost: int = 0
+    """Bytes of connections that were not captured; each hole is one of the gaps."""
+    tap_gaps_not_captured: int = 0
+    tap_gaps_buffer_full: int = 0
+    tap_gaps_timeout: int = 0
+    tap_flows_joined: int = 0
+    """Connections that were open before the tap saw them."""
+    tap_flows_replaced: int = 0
+    """Connections whose end was not seen."""
+    tap_flows_not_followed: int = 0
+    """Connections beyond the number that is followed at once."""
 
 
 class SidecarState(msgspec.Struct, omit_defaults=True):

@@ -9,16 +9,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight_sidecar.observer.engine.queue import from_load, from_metrics, from_slots
-from sidelight_sidecar.observer.engine.tokenizers import FORMS, question, tokens_in
+from sidelight_sidecar.observer.engine.tokenizers import (
+    FORMS,
+    chat_question,
+    output_question,
+    prompt_of,
+    text_question,
+    tokens_in,
+)
 
 
-def test_each_form_asks_for_the_text_alone() -> None:
-    """No special tokens are put before output that was generated without them."""
-    bodies = [json.loads(question(form, "a b", "m")) for form in FORMS]
-    assert bodies == [
+def test_an_output_is_asked_for_as_it_was_generated_and_a_prompt_as_the_engine_reads_it() -> None:
+    """Special tokens are put before prompts alone."""
+    assert [json.loads(output_question(form, "a b", "m")) for form in FORMS] == [
         {"prompt": "a b", "add_special_tokens": False, "model": "m"},
         {"content": "a b", "add_special": False, "model": "m"},
     ]
+    assert [json.loads(text_question(form, "a b", "")) for form in FORMS] == [
+        {"prompt": "a b"},
+        {"content": "a b", "add_special": True, "parse_special": True},
+    ]
+
+
+def test_a_chat_is_asked_for_with_what_its_prompt_depends_on() -> None:
+    """Sampling settings are no part of it; a request without messages is no chat."""
+    request = {"messages": [{"role": "user"}], "tools": [{}], "temperature": 1, "max_tokens": 5}
+    body = chat_question(request, "m")
+    assert body is not None
+    assert json.loads(body) == {"messages": [{"role": "user"}], "tools": [{}], "model": "m"}
+    assert chat_question({"messages": "hi"}, "m") is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "prompt"),
+    [
+        ({"prompt": "a"}, "a"),
+        ({"inputs": "b"}, "b"),
+        ({"prompt": ["a", "b"]}, None),
+        ({"messages": []}, None),
+    ],
+)
+def test_a_prompt_is_one_text_or_it_is_not_counted(
+    request_: dict[str, object], prompt: str
+) -> None:
+    """Batches and token lists are left to usage."""
+    assert prompt_of(request_) == prompt
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from observed import Kept
 
 from sidelight_sidecar.observer.abandonment import QueueReading
-from sidelight_sidecar.observer.budget import Budget, KeptText
+from sidelight_sidecar.observer.budget import Budget
+from sidelight_sidecar.observer.budget import Kept as KeptPart
 from sidelight_sidecar.observer.engine.client import Answer
 from sidelight_sidecar.observer.engine.worker import (
     PATIENCE_SECONDS,
@@ -32,6 +34,7 @@ class Engine:
         self.broken = False
         self.asked: list[str] = []
         self.texts: list[str] = []
+        self.chat = Answer(200, b'{"count":42}')
 
     async def get(self, address: str, path: str) -> Answer:
         """Its metrics."""
@@ -49,7 +52,13 @@ class Engine:
         self.asked.append(path)
         if self.broken:
             return Answer(0)
-        text = json.loads(body).get(self.field, "")
+        request = json.loads(body)
+        if path == "/apply-template":
+            said = " ".join(message["content"] for message in request["messages"])
+            return Answer(200, json.dumps({"prompt": f"<user> {said}"}).encode())
+        if "messages" in request:
+            return self.chat
+        text = request.get(self.field, "")
         self.texts.append(text)
         return Answer(200, json.dumps({"tokens": text.split()}).encode())
 
@@ -66,14 +75,22 @@ class World:
         self.budget = Budget()
         self.worker = EngineWorker(engine, self.counter, lambda: self.now_ns, self.readings.append)
 
-    def ended(self, text: str | None = "a b c") -> Exchange:
+    def ended(
+        self,
+        text: str | None = "a b c",
+        asked: bytes = b'{"prompt":"p q"}',
+        path: str = "/v1/completions",
+    ) -> Exchange:
         """A stream has ended whose engine said nothing of usage."""
         exchange = Exchange(1, 0)
         exchange.generating, exchange.events = True, 5
         exchange.stop_ns = self.now_ns
         if text is not None:
-            exchange.text = KeptText(self.budget)
+            exchange.text, exchange.asked = KeptPart(self.budget, ""), KeptPart(self.budget, b"")
             exchange.text.add(text)
+            exchange.asked.add(asked)
+            exchange.request_end_ns = self.now_ns
+            exchange.path = path
         self.counter.finished(exchange)
         return exchange
 
@@ -90,9 +107,10 @@ async def test_an_idle_engine_counts_the_output_in_the_form_it_knows() -> None:
     await world.step()
     await world.step()
     assert (first.tokenized_output, second.tokenized_output) == (3, 2)
+    assert (first.tokenized_prompt, second.tokenized_prompt) == (2, 2)
     assert world.worker.state is TokenizerState.USED
     assert world.kept.counted_exchanges == [first, second]
-    assert world.engine.texts == ["", "hello world", "a b c", "one two"]
+    assert world.engine.texts == ["", "hello world", "a b c", "p q", "one two", "p q"]
     assert world.budget.kept == 0
 
 
@@ -130,10 +148,10 @@ async def test_an_engine_without_tokenizer_is_asked_once() -> None:
     await world.step()
     assert world.worker.state is TokenizerState.NONE
     assert first.estimated_tokens == 5
-    questions = world.worker.questions["tokenize"]
+    questions = world.worker.tokenizer.questions
     world.ended()
     await world.step(100)
-    assert world.worker.questions["tokenize"] == questions == 2
+    assert world.worker.tokenizer.questions == questions == 2
 
 
 async def test_an_engine_that_cannot_be_reached_is_left_alone_for_a_while() -> None:
@@ -182,4 +200,49 @@ async def test_more_than_may_wait_is_an_estimate_at_once() -> None:
     exchanges = [world.ended() for _ in range(MAX_WAITING + 2)]
     assert len(world.counter) == MAX_WAITING
     assert world.kept.counted_exchanges == exchanges[-2:]
-    assert world.budget.kept == MAX_WAITING * len("a b c")
+    assert world.budget.kept == MAX_WAITING * len('a b c{"prompt":"p q"}')
+
+
+CHAT = b'{"messages":[{"role":"user","content":"x y z"}],"stream":true}'
+
+
+@pytest.mark.parametrize(("field", "prompt"), [("prompt", 42), ("content", 4)])
+async def test_a_chats_prompt_is_what_the_engines_template_makes_of_it(
+    field: str, prompt: int
+) -> None:
+    """VLLM counts messages itself; llama.cpp says the text, which is then counted."""
+    world = World(Engine(field))
+    exchange = world.ended(asked=CHAT, path="/v1/chat/completions")
+    await world.step()
+    assert (exchange.tokenized_prompt, exchange.tokenized_output) == (prompt, 3)
+
+
+async def test_an_engine_that_counts_no_chats_is_not_asked_to_again() -> None:
+    """SGLang's tokenizer takes text alone."""
+    world = World(Engine())
+    world.engine.chat = Answer(422)
+    exchanges = [world.ended(asked=CHAT, path="/v1/chat/completions") for _ in range(2)]
+    for _ in exchanges:
+        await world.step()
+    assert [e.tokenized_prompt for e in exchanges] == [None, None]
+    assert [e.tokenized_output for e in exchanges] == [3, 3]
+    assert world.worker.tokenizer.questions == 1 + 2 + 1  # found out, counted twice, refused once
+
+
+async def test_what_usage_said_is_not_counted_again() -> None:
+    """Anthropic's first event says the prompt's tokens, and no more comes after a hang-up."""
+    world = World(Engine())
+    exchange = world.ended()
+    exchange_with_usage = Exchange(1, 0)
+    exchange_with_usage.generating, exchange_with_usage.events = True, 1
+    exchange_with_usage.prompt_tokens = 7
+    exchange_with_usage.stop_ns = exchange_with_usage.request_end_ns = world.now_ns
+    exchange_with_usage.text = KeptPart(world.budget, "")
+    exchange_with_usage.asked = KeptPart(world.budget, b"")
+    exchange_with_usage.text.add("a")
+    world.counter.finished(exchange_with_usage)
+    await world.step()
+    await world.step()
+    assert exchange.tokenized_prompt == 2
+    assert exchange_with_usage.tokenized_prompt is None
+    assert exchange_with_usage.tokenized_output == 1

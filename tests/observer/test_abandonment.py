@@ -56,7 +56,7 @@ def test_in_decode_with_an_engine_that_goes_on_for_a_while() -> None:
     text = pipeline.exposition().decode()
     labels = 'engine="stopped",model="m",operation="chat",phase="decode"'
     assert f"sidelight_abandoned_requests_total{{{labels}}} 1.0" in text
-    labels = 'model="m",operation="chat",source="estimated"'
+    labels = 'direction="output",model="m",operation="chat",source="estimated"'
     assert f"sidelight_abandoned_tokens_total{{{labels}}} 2.0" in text
 
 

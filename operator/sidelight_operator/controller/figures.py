@@ -129,6 +129,7 @@ def _version_status(name: str, figures: Figures, pod: PodView) -> status.Version
         tokens=status.Tokens(
             prompt=tokens.prompt,
             output=tokens.output,
+            tokenized_prompt=tokens.tokenized_prompt,
             tokenized_output=tokens.tokenized_output,
             estimated_output=tokens.estimated_output,
         ),

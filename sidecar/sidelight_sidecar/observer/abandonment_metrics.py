@@ -22,8 +22,8 @@ class AbandonmentMetrics:
         )
         self._tokens = Counter(
             "sidelight_abandoned_tokens",
-            "Output tokens that had been sent to clients that left, by where the count is from.",
-            (*_L, "source"),
+            "Tokens of requests that clients left: prompts, and what had been sent; by source.",
+            (*_L, "direction", "source"),
             registry=registry,
         )
         self._bytes_after = Counter(
@@ -52,12 +52,12 @@ class AbandonmentMetrics:
 
     def counted(self, labels: tuple[str, str], exchange: Exchange) -> None:
         """The tokens of an exchange whose client left are known."""
-        source = exchange.token_source
-        if source is TokenSource.USAGE:
-            tokens = exchange.output_tokens
-        elif source is TokenSource.TOKENIZED:
-            tokens = exchange.tokenized_output
-        else:
-            tokens = exchange.estimated_tokens
-        if source is not None and tokens:
-            self._tokens.labels(*labels, source.value).inc(tokens)
+        for direction, source, tokens in (
+            ("prompt", TokenSource.USAGE, exchange.prompt_tokens),
+            ("prompt", TokenSource.TOKENIZED, exchange.tokenized_prompt),
+            ("output", TokenSource.USAGE, exchange.output_tokens),
+            ("output", TokenSource.TOKENIZED, exchange.tokenized_output),
+            ("output", TokenSource.ESTIMATED, exchange.estimated_tokens),
+        ):
+            if tokens:
+                self._tokens.labels(*labels, direction, source.value).inc(tokens)

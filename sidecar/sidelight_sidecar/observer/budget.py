@@ -5,10 +5,13 @@ bounded by itself, but ten thousand of them at once would not be. Who keeps byte
 first, and goes without when there are none left; nothing ever waits.
 """
 
+from typing import AnyStr, Generic
+
 KEPT_BYTES = 48 << 20
 """Default 48 MiB: a burst of a thousand long answers fits, and a fifth of the process' limit."""
-MAX_TEXT_CHARACTERS = 1 << 18
-"""A longer output is not kept to be counted: more than any model writes in one answer."""
+MAX_KEPT = 1 << 18
+"""A longer prompt or output (bytes, characters) is not kept to be counted: 256 Ki is more than a
+model writes in one answer, and a prompt of some 60,000 tokens."""
 
 
 class Budget:
@@ -65,33 +68,38 @@ class Held:
         self.size = 0
 
 
-class KeptText:
-    """Output of one exchange, kept until it has been counted; all of it or nothing.
+class Kept(Generic[AnyStr]):
+    """Part of one exchange, kept until its tokens have been counted; all of it or nothing.
 
     Attributes:
         whole: nothing is missing.
     """
 
-    __slots__ = ("_held", "_parts", "whole")
+    __slots__ = ("_empty", "_held", "_parts", "whole")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, empty: AnyStr) -> None:
         self._held = Held(budget)
-        self._parts: list[str] = []
+        self._empty = empty
+        self._parts: list[AnyStr] = []
         self.whole = True
 
-    def add(self, text: str) -> None:
+    def add(self, part: AnyStr) -> None:
         """Keep a further piece; without room for it, forget all that was kept."""
         if not self.whole:
             return
-        if self._held.size + len(text) > MAX_TEXT_CHARACTERS or not self._held.grow(len(text)):
-            self.whole = False
-            self.release()
+        if self._held.size + len(part) > MAX_KEPT or not self._held.grow(len(part)):
+            self.forget()
         else:
-            self._parts.append(text)
+            self._parts.append(part)
 
-    def text(self) -> str:
+    def content(self) -> AnyStr:
         """All that was kept."""
-        return "".join(self._parts)
+        return self._empty.join(self._parts)
+
+    def forget(self) -> None:
+        """Keep nothing, now or later: it is not needed, or cannot be had whole."""
+        self.whole = False
+        self.release()
 
     def release(self) -> None:
         """Keep it no longer."""

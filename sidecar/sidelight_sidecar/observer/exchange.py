@@ -2,7 +2,7 @@
 
 from sidelight_contract.names import TokenSource
 from sidelight_contract.sketch import Sketch
-from sidelight_sidecar.observer.budget import KeptText
+from sidelight_sidecar.observer.budget import Kept
 from sidelight_sidecar.observer.poll import Poll
 
 UNKNOWN_MODEL = "_unknown"
@@ -32,7 +32,7 @@ class Exchange:
     """Timings are nanoseconds of the relay's monotonic clock; 0: it never came to that."""
 
     __slots__ = (
-        "arrivals", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
+        "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
         "choices", "code", "dialect", "engine_end_ns", "error", "events", "finishes",
         "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "gaps",
         "generating", "has_output", "in_flight_as", "last_output_ns", "left_ns", "method", "model",
@@ -40,7 +40,7 @@ class Exchange:
         "prompt_tokens", "protocol",
         "reasoned", "reasoning_tokens", "request_end_ns", "response_id",
         "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
-        "stream_asked", "text", "tokenized_output", "tool_calls", "trace_id", "unread",
+        "stream_asked", "text", "tokenized_output", "tokenized_prompt", "tool_calls", "trace_id", "unread",
     )  # fmt: skip
 
     def __init__(self, flow: int, start_ns: int) -> None:  # noqa: PLR0915 - a record's fields
@@ -103,8 +103,10 @@ class Exchange:
         """The engine's count, those that came from a cache included; None: it said nothing."""
         self.output_tokens: int | None = None
         """The engine's count, reasoning included; None: it said nothing."""
+        self.tokenized_prompt: int | None = None
+        """What the engine's tokenizer made of the prompt, where usage was missing."""
         self.tokenized_output: int | None = None
-        """What the engine's tokenizer made of the output, where usage was missing."""
+        """The same of the output."""
         self.cached_tokens = 0
         """Part of `prompt_tokens`."""
         self.reasoning_tokens = 0
@@ -115,8 +117,10 @@ class Exchange:
         """Calls that the server made by itself."""
         self.finishes: dict[int, str] = {}
         """Why each choice ended, as the engine spells it, by the choice's index."""
-        self.text: KeptText | None = None
+        self.text: Kept[str] | None = None
         """Output that is kept so that it can be counted later; None: it is not kept."""
+        self.asked: Kept[bytes] | None = None
+        """The body of the request, kept for the same."""
         self.left_ns = 0
         """When the client said that it sends no more, or reset the request."""
         self.bytes_after_left = 0

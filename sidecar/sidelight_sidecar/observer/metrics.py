@@ -83,7 +83,7 @@ class Metrics:
             "request_output_tokens", "Output tokens of a request.", TOKEN_BUCKETS
         )
         self._tokenized = counter(
-            "tokens_tokenized", "Output of requests without usage, by the engine's tokenizer.",
+            "tokens_tokenized", "Tokens of requests without usage, by the engine's own tokenizer.",
             "direction",
         )  # fmt: skip
         self._empty = counter("empty_answers", "Requests that ended well with an empty answer.")
@@ -164,6 +164,8 @@ class Metrics:
             self._prompt.labels(*labels).inc(exchange.prompt_tokens)
             self._request_prompt.labels(*labels).observe(exchange.prompt_tokens)
             self._cached.labels(*labels).inc(exchange.cached_tokens)
+        elif exchange.tokenized_prompt is not None:
+            self._tokenized.labels(*labels, "prompt").inc(exchange.tokenized_prompt)
         if exchange.output_tokens is not None:
             self._output.labels(*labels).inc(exchange.output_tokens)
             self._request_output.labels(*labels).observe(exchange.output_tokens)

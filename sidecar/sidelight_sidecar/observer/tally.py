@@ -134,6 +134,7 @@ def tokens_of(exchange: Exchange) -> TokenCounts:
         output=exchange.output_tokens or 0,
         cached_prompt=exchange.cached_tokens,
         reasoning=exchange.reasoning_tokens,
+        tokenized_prompt=exchange.tokenized_prompt or 0,
         tokenized_output=exchange.tokenized_output or 0,
         estimated_output=exchange.estimated_tokens,
     )

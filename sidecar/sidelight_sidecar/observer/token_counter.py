@@ -8,7 +8,7 @@ tokens as soon as they are known. Pure: whoever talks to the engine's tokenizer 
 from collections import deque
 
 from sidelight_sidecar.observer.consumers import Consumer
-from sidelight_sidecar.observer.exchange import Exchange
+from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 
 MAX_WAITING = 256
 """Exchanges that may wait for the tokenizer; with more, the count is an estimate at once."""
@@ -35,23 +35,16 @@ class TokenCounter:
 
     def dropped(self, exchange: Exchange) -> None:
         """Pass on."""
-        if exchange.text is not None:
-            exchange.text.release()
+        _release(exchange)
         self._consumer.dropped(exchange)
 
     def finished(self, exchange: Exchange) -> None:
         """Pass on; then count, or let it wait for the tokenizer."""
         self._consumer.finished(exchange)
-        if (
-            exchange.text is not None
-            and exchange.text.whole
-            and exchange.events
-            and exchange.output_tokens is None
-            and len(self._waiting) < MAX_WAITING
-        ):
+        if _countable(exchange) and len(self._waiting) < MAX_WAITING:
             self._waiting.append(exchange)
         else:
-            self.settle(exchange, None)
+            self.settle(exchange)
 
     def counted(self, exchange: Exchange) -> None:
         """Pass on."""
@@ -65,15 +58,37 @@ class TokenCounter:
         """An exchange whose output is to be counted; the taker must settle it."""
         return self._waiting.popleft() if self._waiting else None
 
-    def settle(self, exchange: Exchange, tokens: int | None) -> None:
-        """The tokenizer's count of the output, or None when there will be none."""
-        exchange.tokenized_output = tokens
-        if exchange.text is not None:
-            exchange.text.release()
+    def settle(
+        self, exchange: Exchange, *, prompt: int | None = None, output: int | None = None
+    ) -> None:
+        """The tokenizer's counts, or None where there will be none."""
+        exchange.tokenized_prompt = prompt
+        exchange.tokenized_output = output
+        _release(exchange)
         if exchange.generating or exchange.prompt_tokens is not None:
             self._consumer.counted(exchange)
 
     def settle_all(self) -> None:
         """No tokenizer will come: what waits is estimated."""
         while (exchange := self.next()) is not None:
-            self.settle(exchange, None)
+            self.settle(exchange)
+
+
+def _countable(exchange: Exchange) -> bool:
+    """Whether the tokenizer has something to count: what was kept whole and usage left out."""
+    text, asked = exchange.text, exchange.asked
+    if text is None or asked is None:
+        return False
+    if exchange.output_tokens is not None or not exchange.events:
+        text.forget()
+    if exchange.prompt_tokens is not None or not exchange.request_end_ns:
+        asked.forget()
+    if exchange.code >= 400 and exchange.code != CLIENT_LEFT:  # it was refused, not computed
+        return False
+    return text.whole or asked.whole
+
+
+def _release(exchange: Exchange) -> None:
+    for kept in (exchange.text, exchange.asked):
+        if kept is not None:
+            kept.release()

@@ -6,7 +6,7 @@ An HTTP module calls these methods in the order of the bytes; everything above H
 import re
 
 from sidelight_sidecar.observer.body import ResponseBody
-from sidelight_sidecar.observer.budget import Budget, Held, KeptText
+from sidelight_sidecar.observer.budget import Budget, Held, Kept
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.dialects import Route, route_of
 from sidelight_sidecar.observer.dialects.base import Headers, Request
@@ -27,7 +27,8 @@ class Context:
         consumer: is told of exchanges.
         budget: of what may be kept.
         engine: type of the engine, as configured.
-        keep_text: keep the output of exchanges, so that it can be counted if usage is missing.
+        keep_text: keep prompt and output of exchanges until usage is known, so that they can be
+            counted where it is missing.
     """
 
     __slots__ = ("budget", "consumer", "engine", "keep_text")
@@ -68,7 +69,8 @@ class Transaction:
         if not route.needs_request or headers.get(b"content-encoding", b"identity") != b"identity":
             request.body = None
         if self._context.keep_text and route.generating:
-            exchange.text = KeptText(self._context.budget)
+            exchange.text = Kept(self._context.budget, "")
+            exchange.asked = Kept(self._context.budget, b"")
         self._context.consumer.started(exchange)
 
     def request_body(self, data: bytes) -> None:
@@ -78,9 +80,11 @@ class Transaction:
         if exchange.generating and not exchange.stream_asked:
             exchange.stream_asked = _asks_for_stream(self._seen + data)
             self._seen = data[-_STREAM_BYTES:]
+        if exchange.asked is not None:
+            exchange.asked.add(data)
         request = self._request
-        if request is None or request.body is None:
-            return
+        if request is None or request.body is None or self._body is not None:
+            return  # nobody asks for it, or it has been asked for
         if self._held.size + len(data) > MAX_REQUEST_BYTES or not self._held.grow(len(data)):
             request.body = None
             self._parts.clear()
@@ -149,7 +153,12 @@ class Transaction:
             gap = self._body.end(whole=True, at_ns=at_ns)
             if gap is not None:
                 self._context.consumer.arrived(exchange, gap)
-        exchange.left_ns = 0  # the client had only said all it had to say
+        if exchange.left_ns and exchange.error == "upstream_reset":
+            exchange.error = "client_disconnect"  # a server that stops for that may end it neatly
+            exchange.code = CLIENT_LEFT
+            exchange.engine_end_ns = exchange.engine_end_ns or at_ns
+        else:
+            exchange.left_ns = 0  # the client had only said all it had to say
         self._finish(at_ns)
 
     def broke(self, at_ns: int, error: str) -> None:

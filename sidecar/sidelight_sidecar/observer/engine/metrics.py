@@ -29,6 +29,6 @@ class EngineCollector(Collector):
             "Requests of the sidecar's own to the engine, off the path.",
             labels=("kind",),
         )
-        for kind, number in self._worker.questions.items():
-            questions.add_metric((kind,), number)
+        questions.add_metric(("queue",), self._worker.queue_questions)
+        questions.add_metric(("tokenize",), self._worker.tokenizer.questions)
         yield questions
