@@ -241,3 +241,22 @@ def test_what_a_client_that_hung_up_had_been_sent_is_counted_by_the_engines_toke
     assert traffic.tokens.tokenized_output == counted() >= received.count(b'"content":"') - 3
     metrics = get(sidecar.admin, "/metrics")
     assert b'sidelight_tokenizer_state{state="used"} 1.0' in metrics
+
+
+def test_the_tokenizers_counts_are_the_engines_own(sidecar: Sidecar) -> None:
+    """The prompt of a chat that was left counts exactly what usage says of the same chat."""
+    words = "Count to fifty, please."
+    prompt = usage_in(chat(sidecar.port, words)[2])["prompt_tokens"]
+    body = json.dumps({"messages": [{"role": "user", "content": words}], "stream": True}).encode()
+    with socket.create_connection(("127.0.0.1", sidecar.port), timeout=60) as connection:
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(body), body)
+        )
+        connection.recv(65536)
+
+    def counted() -> int:
+        return sum(t.tokens.tokenized_prompt for t in sidecar.summary().total)
+
+    wait_for(counted, "the prompt is counted")
+    assert counted() == prompt
