@@ -9,6 +9,7 @@ from sidelight_sidecar.observer.exchange import Exchange
 NORMAL = {
     "stop": "stop", "eos_token": "stop", "eos": "stop", "stop_sequence": "stop", "word": "stop",
     "end_turn": "stop", "pause_turn": "stop", "completed": "stop",
+    "end_id": "stop", "stop_words": "stop",  # TensorRT-LLM's
     "length": "length", "limit": "length", "max_tokens": "length", "max_output_tokens": "length",
     "model_context_window_exceeded": "length", "model_length": "length",
     "tool_calls": "tool_calls", "function_call": "tool_calls", "tool_use": "tool_calls",

@@ -16,6 +16,7 @@ import msgspec
 from sidelight_sidecar.observer.dialects import errors
 from sidelight_sidecar.observer.dialects.base import Dialect, Request, loads, text_of
 from sidelight_sidecar.observer.dialects.calls import Calls
+from sidelight_sidecar.observer.dialects.timings import read_timings
 from sidelight_sidecar.observer.dialects.usage import read_openai
 from sidelight_sidecar.observer.exchange import Exchange
 
@@ -54,6 +55,7 @@ class Answer(msgspec.Struct, gc=False):
     choices: list[Choice] | None = None
     usage: Any = None
     x_groq: Any = None
+    timings: Any = None
     error: Any = None
     object: Any = None
 
@@ -157,6 +159,8 @@ class OpenAI(Dialect):
             usage = answer.x_groq.get("usage")
         if isinstance(usage, dict):
             read_openai(exchange, usage)
+        elif isinstance(answer.timings, dict):  # llama.cpp's, also where no usage was asked for
+            read_timings(exchange, answer.timings)
 
     def _output(self, choice: Choice, at_ns: int) -> bool:
         """Whether a choice of a chunk bears output."""

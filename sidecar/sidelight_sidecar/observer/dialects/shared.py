@@ -43,6 +43,7 @@ class Chooser(Dialect):
         """The chosen one's, now or later."""
         self._head = status, headers
         if self._chosen is not None:
+            self.exchange.dialect = self._chosen.name  # the transaction knew this class alone
             self._chosen.head(status, headers)
         else:
             super().head(status, headers)
@@ -81,7 +82,7 @@ class Chooser(Dialect):
         if isinstance(answer, list) and answer:  # TGI's `/` answers with a list of one
             answer = answer[0]
         if not isinstance(answer, dict):
-            return
+            answer = {}  # plain text; a candidate may know it by the request
         for candidate in self._candidates:
             if candidate.fits(self.request, answer):
                 self._choose(candidate)
