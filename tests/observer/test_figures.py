@@ -27,7 +27,9 @@ NAMES = {
     "sidelight_abandoned_requests_total", "sidelight_abandoned_tokens_total",
     "sidelight_observer_kept_bytes", "sidelight_observer_keep_refusals_total",
     "sidelight_tokenizer_waiting", "sidelight_abandoned_bytes_after_total",
-    "sidelight_abandoned_stop_seconds",
+    "sidelight_abandoned_stop_seconds", "sidelight_opaque_connections_total",
+    "sidelight_opaque_connections_open", "sidelight_opaque_bytes_total",
+    "sidelight_opaque_connection_duration_seconds",
 }  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def test_ambiguous_framing_is_not_guessed() -> None:
 def test_after_a_gap_the_next_request_is_observed() -> None:
     """The exchange in the middle is dropped, not reported as failed."""
     script = Script().client(request()).engine(STREAM_HEAD, delta(content="a")).add(codec.GAP)
-    script.engine(RESPONSE[300:]).client(request()[20:]).client(request()).engine(*CHAT_STREAM)
+    script.client(request()[20:]).engine(RESPONSE[300:]).client(request()).engine(*CHAT_STREAM)
     kept = observed(script)
     exchange = only(kept)
     assert exchange.output_tokens == 3

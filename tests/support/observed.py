@@ -9,6 +9,7 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.exchange import Exchange
+from sidelight_sidecar.observer.opaque import FAULT
 from sidelight_sidecar.observer.pipeline import Pipeline
 
 MS = 1_000_000
@@ -86,10 +87,25 @@ def pipeline_of(kept: Kept, **settings: object) -> Pipeline:
 
 
 def observed(frames: Iterable[Frame] | Script) -> Kept:
-    """What came of the frames."""
+    """What came of the frames; an error in the observer's own code fails the test."""
     kept = Kept()
-    pipeline_of(kept).feed(list(frames.frames if isinstance(frames, Script) else frames))
+    pipeline = pipeline_of(kept)
+    pipeline.feed(list(frames.frames if isinstance(frames, Script) else frames))
+    assert not faults(pipeline)
     return kept
+
+
+def faults(pipeline: Pipeline) -> int:
+    """Connections that an error in the observer's own code put an end to."""
+    counts = pipeline.flows.opaque.counts
+    return sum(count for (_, reason), count in counts.items() if reason == FAULT)
+
+
+def opaque(frames: Iterable[Frame] | Script) -> dict[tuple[str, str], int]:
+    """The connections of which the frames cannot be read: how many, by kind and reason."""
+    pipeline = pipeline_of(Kept())
+    pipeline.feed(list(frames.frames if isinstance(frames, Script) else frames))
+    return dict(pipeline.flows.opaque.counts)
 
 
 def only(kept: Kept) -> Exchange:

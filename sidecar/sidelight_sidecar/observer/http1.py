@@ -1,219 +1,262 @@
-"""HTTP/1.1 on both directions of one flow, framed by llhttp (through httptools).
+"""HTTP/1.1 on both directions of one connection.
 
 Rules:
-1. What cannot be framed for certain is not guessed at: `NotFollowedError`, and the flow is opaque.
-2. Several requests may be under way (pipelining); responses come in their order.
-3. 1xx responses are not the answer; HEAD, 204 and 304 have no body; without length or chunks the
-   body ends with the connection.
+1. What cannot be framed for certain is not guessed at: `NotFollowedError`.
+2. Several requests may be under way (pipelining); responses come in their order, and each is framed
+   with knowledge of its request (HEAD, CONNECT).
+3. 1xx responses are not the answer. A response may end before its request does: then the exchange
+   is over, and what still comes of the request only has to be skipped.
+4. After a request that offers another protocol nothing is read of the client until the engine has
+   said whether it agrees.
+5. Nothing grows with the number of requests; an idle connection keeps no parser and no buffer.
 """
 
-from collections import deque
-from typing import Any
-
-import httptools
-
-from sidelight_sidecar.observer.dialects.base import Headers
+from sidelight_sidecar.observer.budget import Held
+from sidelight_sidecar.observer.http1_body import ChunkedBody, LengthBody, OpenBody
+from sidelight_sidecar.observer.http1_head import (
+    CHUNKED,
+    NOT_FRAMED,
+    REQUEST_LINE,
+    STATUS_LINE,
+    HeadBuffer,
+    RequestHead,
+    ResponseHead,
+    closes,
+    parse_request,
+    parse_response,
+    response_length,
+)
+from sidelight_sidecar.observer.http1_upgrade import Offer
+from sidelight_sidecar.observer.opaque import (
+    HTTP1,
+    MALFORMED,
+    MEMORY,
+    NOT_HTTP,
+    TOO_MANY,
+    UNKNOWN,
+    UNSOLICITED,
+    NotFollowedError,
+)
 from sidelight_sidecar.observer.transaction import Context, Transaction
 
-MAX_HEAD_BYTES = 256 * 1024
-"""A head longer than this (servers allow 8 to 64 KiB) makes the flow opaque."""
+MAX_PIPELINED = 256
+"""Requests under way on one connection; browsers that pipelined had at most 8."""
+TRANSACTION_BYTES = 4096
+"""About what one costs; asked of the budget for all but the first of a connection."""
+
+_Body = LengthBody | ChunkedBody | OpenBody
 
 
-class NotFollowedError(Exception):
-    """The bytes are not HTTP/1.1, or are framed ambiguously."""
+class AdriftError(Exception):
+    """The client may go on with a body or with another request, and nothing says which.
 
-
-class _Requests:
-    """Callbacks of the parser of requests."""
-
-    def __init__(self, connection: "Http1Connection") -> None:
-        self._connection = connection
-        self.parser: Any = httptools.HttpRequestParser(self)
-        self.transaction: Transaction | None = None
-        self.head_bytes = 0
-        self._url = b""
-        self._headers: Headers = {}
-
-    def on_message_begin(self) -> None:
-        connection = self._connection
-        self.transaction = Transaction(connection.context, connection.flow, connection.now_ns)
-        self._url = b""
-        self._headers = {}
-        self.head_bytes = 1
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
-
-    def on_headers_complete(self) -> None:
-        transaction = self.transaction
-        assert transaction is not None
-        self.head_bytes = 0
-        method = self.parser.get_method().decode("latin-1")
-        self._connection.requested(transaction, method)
-        transaction.request_head(method, self._url.decode("latin-1"), self._headers)
-
-    def on_body(self, data: bytes) -> None:
-        if self.transaction is not None:
-            self.transaction.request_body(data)
-
-    def on_message_complete(self) -> None:
-        assert self.transaction is not None
-        self.transaction.request_end(self._connection.now_ns, self._connection.delay_ns)
-        self.transaction = None
-
-
-class _Responses:
-    """Callbacks of the parser of responses."""
-
-    def __init__(self, connection: "Http1Connection") -> None:
-        self._connection = connection
-        self.parser: Any = httptools.HttpResponseParser(self)
-        self.head_bytes = 0
-        self.framed = False
-        """The body has a length or chunks."""
-        self._headers: Headers = {}
-
-    def on_message_begin(self) -> None:
-        self.framed = False
-        self._headers = {}
-        self.head_bytes = 1
-        self._connection.response_began()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        lowered = name.lower()
-        if lowered in (b"content-length", b"transfer-encoding"):
-            self.framed = True
-        self._headers[lowered] = value
-
-    def on_headers_complete(self) -> None:
-        self.head_bytes = 0
-        status = self.parser.get_status_code()
-        if status in (204, 304) or status < 200:
-            self.framed = True
-        self._connection.response_head(status, self._headers)
-
-    def on_body(self, data: bytes) -> None:
-        self._connection.pieces.append(data)
-
-    def on_message_complete(self) -> None:
-        self._connection.response_complete()
+    It had asked whether to send the body (`Expect: 100-continue`) and got the final answer instead.
+    """
 
 
 class Http1Connection:
-    """Both directions of one connection. Feed it in the order of the frames."""
+    """Both directions of one connection. Feed it in the order of the frames.
+
+    Attributes:
+        answered: at least one response came to its end.
+    """
+
+    __slots__ = (
+        "_adrift", "_context", "_expecting", "_flow", "_held", "_offer", "_open", "_orphan",
+        "_over", "_request_body", "_request_head", "_response_body", "_response_head", "_sending",
+        "answered", "kind",
+    )  # fmt: skip
 
     def __init__(self, flow: int, context: Context) -> None:
-        self.flow = flow
-        self.context = context
-        self.now_ns = 0
-        self.delay_ns = -1
-        self.pieces: list[bytes] = []
-        """Body bytes of the response that the present read brought."""
-        self._requests = _Requests(self)
-        self._responses = _Responses(self)
-        self._open: deque[Transaction] = deque()
-        self._interim = False
-        self._head_rest = b""
+        self._flow = flow
+        self._context = context
+        self._open: list[Transaction] = []
+        self._held = Held(context.budget)
+        self._request_head = HeadBuffer(context.budget, REQUEST_LINE, NOT_HTTP)
+        self._request_body: _Body | None = None
+        self._sending: Transaction | None = None  # whose body the client is sending
+        self._response_head = HeadBuffer(context.budget, STATUS_LINE, MALFORMED)
+        self._response_body: _Body | None = None
+        self._offer: Offer | None = None
+        self._expecting = False  # a body waits for "100 Continue"
+        self._adrift = False
+        self._orphan = False  # a response has begun that nobody asked for
+        self._over = False  # the engine has said that this was its last response
+        self.answered = False
+        self.kind = UNKNOWN
 
-    # --- bytes ------------------------------------------------------------------------------
+    # --- the client's bytes -----------------------------------------------------------------
     def from_client(self, data: bytes, at_ns: int, delay_ns: int) -> None:
         """Bytes of requests.
 
         Raises:
             NotFollowedError: they are none.
+            AdriftError: see there.
         """
-        self.now_ns, self.delay_ns = at_ns, delay_ns
-        requests = self._requests
-        self._feed(requests.parser, data)
-        if requests.head_bytes:
-            requests.head_bytes += len(data)
-            if requests.head_bytes > MAX_HEAD_BYTES:
-                raise NotFollowedError
+        while data:
+            body = self._request_body
+            if body is not None:
+                data = self._send_body(body, data, at_ns, delay_ns)
+                continue
+            if self._offer is not None and self._offer.whole:
+                self._offer.wait(data, at_ns, delay_ns)
+                return
+            taken = self._request_head.take(data, at_ns)
+            if taken is None:
+                return
+            block, data = taken
+            self._requested(parse_request(block), at_ns, delay_ns)
 
+    def _send_body(self, body: _Body, data: bytes, at_ns: int, delay_ns: int) -> bytes:
+        if self._adrift:
+            raise AdriftError
+        self._expecting = False
+        piece = body.feed(data)
+        if piece and self._sending is not None:
+            self._sending.request_body(piece)
+        if not body.done:
+            return b""
+        self._request_whole(at_ns, delay_ns)
+        return body.rest
+
+    def _requested(self, head: RequestHead, at_ns: int, delay_ns: int) -> None:
+        self.kind = HTTP1
+        if not self._held.set(TRANSACTION_BYTES * len(self._open)):
+            raise NotFollowedError(MEMORY)
+        if len(self._open) == MAX_PIPELINED:
+            raise NotFollowedError(TOO_MANY)
+        transaction = Transaction(self._context, self._flow, self._request_head.since_ns)
+        self._open.append(transaction)
+        self._sending = transaction
+        headers = head.headers
+        transaction.request_head(head.method, head.target, headers)
+        if head.method == "CONNECT" or b"upgrade" in headers:
+            self._offer = Offer(transaction, headers)
+        if head.length in (0, NOT_FRAMED) or head.method == "CONNECT":
+            self._request_whole(at_ns, delay_ns)
+            return
+        self._request_body = self._body(head.length)
+        self._expecting = headers.get(b"expect", b"").lower() == b"100-continue"
+
+    def _request_whole(self, at_ns: int, delay_ns: int) -> None:
+        self._request_body = None
+        transaction, self._sending = self._sending, None
+        if transaction is not None:
+            transaction.request_end(at_ns, delay_ns)
+        if self._offer is not None:
+            self._offer.whole = True
+
+    def _body(self, length: int) -> _Body:
+        if length == CHUNKED:
+            return ChunkedBody(self._context.budget)
+        return LengthBody(length) if length != NOT_FRAMED else OpenBody()
+
+    # --- the engine's bytes -----------------------------------------------------------------
     def from_engine(self, data: bytes, at_ns: int) -> None:
         """Bytes of responses.
 
         Raises:
             NotFollowedError: they are none, or answer nothing that was asked.
+            UpgradedToHttp2Error: what follows is HTTP/2.
         """
-        self.now_ns = at_ns
-        while data and self._open and self._open[0].exchange.method == "HEAD":
-            data = self._without_body(data)
-        if data:
-            self._feed(self._responses.parser, data)
-            self._read_pieces()
-        if self._responses.head_bytes:
-            self._responses.head_bytes += len(data)
-            if self._responses.head_bytes > MAX_HEAD_BYTES:
-                raise NotFollowedError
+        while data:
+            body = self._response_body
+            if body is None:
+                data = self._respond(data, at_ns)
+                continue
+            piece = body.feed(data)
+            if piece:
+                self._open[0].response_body(piece, at_ns)
+            if not body.done:
+                return
+            data = body.rest
+            if body.trailers:
+                self._open[0].response_trailers(body.trailers)
+            self._response_whole(at_ns)
 
-    def _feed(self, parser: Any, data: bytes) -> None:
-        try:
-            parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            raise NotFollowedError from error
-
-    def _without_body(self, data: bytes) -> bytes:
-        """Read the head that answers HEAD, whose length speaks of a body that does not come."""
-        self._open[0].response_start(self.now_ns)
-        self._head_rest += data
-        if len(self._head_rest) > MAX_HEAD_BYTES:
-            raise NotFollowedError
-        head, end, rest = self._head_rest.partition(b"\r\n\r\n")
-        if not end:
+    def _respond(self, data: bytes, at_ns: int) -> bytes:
+        """Read the head of a response; return what came after it."""
+        if self._over:
+            if self._open:
+                raise NotFollowedError(UNSOLICITED)
             return b""
-        self._head_rest = b""
-        self._feed(self._responses.parser, head + end)
-        self._responses = _Responses(self)
-        if self._open and self._open[0].responding:
-            self.response_complete()
+        buffer = self._response_head
+        if not buffer.pending:
+            self._orphan = not self._open
+        taken = buffer.take(data, at_ns)
+        if self._orphan:
+            return self._refused(taken)
+        transaction = self._open[0]
+        if taken is None:
+            if buffer.pending:
+                transaction.response_start(buffer.since_ns)
+            return b""
+        transaction.response_start(buffer.since_ns)
+        block, rest = taken
+        head = parse_response(block)
+        if head.status < 200 and head.status != 101:
+            transaction.response_start(0)
+            self._expecting = self._expecting and head.status != 100
+        else:
+            self._responded(transaction, head, rest, at_ns)
         return rest
 
-    # --- what the parsers say -----------------------------------------------------------------
-    def requested(self, transaction: Transaction, method: str) -> None:
-        """The head of a request is whole.
-
-        Raises:
-            NotFollowedError: HEAD behind another request; the parser of responses cannot be told
-                in time that no body follows.
+    def _refused(self, taken: tuple[bytes, bytes] | None) -> bytes:
+        """A response to nothing: the engine may so close an idle connection (408), or one whose
+        request's head it does not want to read to its end.
         """
-        if self._open and method == "HEAD":
-            raise NotFollowedError
-        self._open.append(transaction)
+        if taken is None:
+            return b""
+        head = parse_response(taken[0])
+        if head.status < 400 or not closes(head.headers, head.version):
+            raise NotFollowedError(UNSOLICITED)
+        self._over = True
+        return b""
 
-    def response_began(self) -> None:
-        """The first byte of a response."""
-        if not self._open:
-            raise NotFollowedError
-        self._open[0].response_start(self.now_ns)
+    def _responded(
+        self, transaction: Transaction, head: ResponseHead, rest: bytes, at_ns: int
+    ) -> None:
+        offer = self._offer
+        method = transaction.exchange.method
+        tunnel = method == "CONNECT" and head.status < 300
+        if head.status == 101 or tunnel:
+            if offer is None or offer.transaction is not transaction or not offer.whole:
+                raise NotFollowedError(MALFORMED)
+            self._leave_http(offer, head, rest, at_ns)
+        if offer is not None and offer.transaction is transaction:
+            self._offer = None
+        length = response_length(head, method)
+        transaction.response_head(head.status, head.headers)
+        self._over = closes(head.headers, head.version)
+        if length:
+            self._response_body = self._body(length)
+        else:
+            self._response_whole(at_ns)
+        if self._offer is not offer and offer is not None:
+            for piece, piece_ns, delay_ns in offer.waiting:
+                self.from_client(piece, piece_ns, delay_ns)
 
-    def response_head(self, status: int, headers: Headers) -> None:
-        """The head of a response is whole."""
-        self._interim = status < 200 and status != 101
-        if self._interim:
-            self._open[0].response_start(0)
-            return
-        if status == 101:
-            raise NotFollowedError
-        self._open[0].response_head(status, headers)
+    def _leave_http(self, offer: Offer, head: ResponseHead, rest: bytes, at_ns: int) -> None:
+        """End what is HTTP/1.1 here, by raising what says how it goes on."""
+        transaction = offer.transaction
+        if offer.to_http2(head):
+            transaction.response_start(0)
+            del self._open[0]
+            raise offer.upgraded(rest)
+        transaction.response_head(head.status, head.headers)
+        self._response_whole(at_ns)
+        raise offer.left(head, rest)
 
-    def _read_pieces(self) -> None:
-        if self.pieces:
-            data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-            self.pieces.clear()
-            if self._open and self._open[0].responding:
-                self._open[0].response_body(data, self.now_ns)
-
-    def response_complete(self) -> None:
-        """A response ended as its framing says."""
-        if self._interim:
-            self._interim = False
-            return
-        self._read_pieces()
-        self._open.popleft().complete(self.now_ns)
+    def _response_whole(self, at_ns: int) -> None:
+        self._response_body = None
+        self.answered = True
+        transaction = self._open.pop(0)
+        if self._sending is transaction:
+            self._sending = None
+            self._adrift = self._expecting
+        if self._held.size:
+            self._held.set(TRANSACTION_BYTES * max(0, len(self._open) - 1))
+        transaction.complete(at_ns)
 
     # --- the end of the connection ----------------------------------------------------------
     def client_ended(self, at_ns: int) -> None:
@@ -221,25 +264,31 @@ class Http1Connection:
         for transaction in self._open:
             transaction.client_left(at_ns)
 
-    def engine_ended(self, at_ns: int, *, client_left: bool) -> None:
+    def engine_ended(self, at_ns: int, client_left: bool) -> None:
         """The engine sends no more."""
-        self.now_ns = at_ns
-        if self._open and self._open[0].responding and not self._responses.framed:
-            self._open.popleft().complete(at_ns)
+        if isinstance(self._response_body, OpenBody):
+            self._response_whole(at_ns)
         for transaction in self._open:
             transaction.exchange.engine_end_ns = at_ns
         self.broke(at_ns, "client_disconnect" if client_left else "upstream_reset")
 
     def broke(self, at_ns: int, error: str) -> None:
         """The connection is over; every exchange still open ends with `error`."""
-        self.now_ns = at_ns
-        if self._requests.transaction is not None and self._requests.head_bytes:
-            self._requests.transaction = None  # not even its head came: no request was made
+        self._forget()
         while self._open:
-            self._open.popleft().broke(at_ns, error)
+            self._open.pop(0).broke(at_ns, error)
 
     def lose(self) -> None:
         """Lose sight of every exchange that is open."""
-        for transaction in self._open:
-            transaction.drop()
-        self._open.clear()
+        self._forget()
+        while self._open:
+            self._open.pop(0).drop()
+
+    def _forget(self) -> None:
+        self._request_head.release()
+        self._response_head.release()
+        for body in (self._request_body, self._response_body):
+            if body is not None:
+                body.release()
+        self._request_body = self._response_body = self._sending = self._offer = None
+        self._held.release()

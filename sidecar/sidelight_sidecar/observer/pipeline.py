@@ -17,6 +17,7 @@ from sidelight_sidecar.observer.flows import FlowTable
 from sidelight_sidecar.observer.labels import Labels
 from sidelight_sidecar.observer.logical import LogicalRequests
 from sidelight_sidecar.observer.metrics import Metrics
+from sidelight_sidecar.observer.opaque_metrics import OpaqueCollector
 from sidelight_sidecar.observer.relay_metrics import RelayCollector
 from sidelight_sidecar.observer.tally import Tally
 from sidelight_sidecar.observer.token_counter import TokenCounter
@@ -47,6 +48,7 @@ class Pipeline:
         self.context = Context(LogicalRequests(self.counter), Budget())
         self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
+        self.metrics.registry.register(OpaqueCollector(self.flows.opaque))
         self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
         self._found_engine = "Auto"
         self._set_engine()

@@ -26,6 +26,6 @@ class RelayCollector(Collector):
                 yield CounterMetricFamily(f"sidelight_relay_{name}", text, value)
         yield CounterMetricFamily(
             "sidelight_flows_unparsed",
-            "Connections that are not HTTP/1.1 or are framed ambiguously.",
+            "Connections that are not read, of whatever kind (sidelight_opaque_connections_total).",
             self._flows.unparsed,
         )

@@ -1,0 +1,65 @@
+"""Header blocks of one direction of an HTTP/2 connection (HPACK, RFC 7541).
+
+The decoder's state hangs on every block, whatever becomes of its stream: each must pass here, in
+order, also those of streams that nobody follows. What it cannot read ends the connection's being
+followed.
+
+A passive reader needs not wait for the acknowledgement of a table's size: a sender says in its
+blocks what size it uses. It need only know the largest that it may come to use, which is what its
+peer has announced, at most `MAX_TABLE_BYTES`.
+"""
+
+from hpack import Decoder, HPACKError, OversizedHeaderListError
+
+from sidelight_sidecar.observer.budget import Budget, Held
+from sidelight_sidecar.observer.dialects.base import Headers
+from sidelight_sidecar.observer.http1_head import MAX_HEAD_BYTES
+from sidelight_sidecar.observer.opaque import MALFORMED, TOO_LONG, NotFollowedError
+
+DEFAULT_TABLE_BYTES = 4096
+MAX_TABLE_BYTES = 1 << 16
+"""Browsers announce 64 KiB; a sender that uses a larger table cannot be followed."""
+
+
+class HeaderReader:
+    """Decodes the blocks that one side sends."""
+
+    __slots__ = ("_decoder", "_held")
+
+    def __init__(self, budget: Budget) -> None:
+        self._decoder = Decoder(MAX_HEAD_BYTES)
+        self._held = Held(budget)
+
+    def allow_table(self, size: int) -> None:
+        """The other side has announced a table of `size`."""
+        size = min(size, MAX_TABLE_BYTES)
+        more = size - self._decoder.max_allowed_table_size
+        if more > 0 and self._held.grow(more):
+            self._decoder.max_allowed_table_size = size
+
+    def read(self, block: bytes) -> tuple[Headers, Headers]:
+        """Pseudo-headers (without their colon) and headers of a block.
+
+        Raises:
+            NotFollowedError: it cannot be read, or is too long.
+        """
+        try:
+            fields = self._decoder.decode(block, raw=True)
+        except OversizedHeaderListError as error:
+            raise NotFollowedError(TOO_LONG) from error
+        except (HPACKError, IndexError, ValueError) as error:
+            raise NotFollowedError(MALFORMED) from error
+        pseudo: Headers = {}
+        headers: Headers = {}
+        for name, value in fields:
+            if name.startswith(b":"):
+                pseudo[bytes(name[1:])] = bytes(value)
+            elif name == b"content-encoding" and name in headers:
+                headers[name] += b", " + value
+            else:
+                headers[bytes(name)] = bytes(value)
+        return pseudo, headers
+
+    def release(self) -> None:
+        """Give back what was taken for a larger table."""
+        self._held.release()
