@@ -14,10 +14,11 @@ from sidelight_sidecar.observer.pipeline import Pipeline
 _BATCH = 1024
 _SHOWN = (
     "flow", "protocol", "method", "operation", "dialect", "code", "error", "unread", "stream",
-    "model", "choices", "arrivals", "events", "prompt_tokens", "output_tokens", "cached_tokens",
-    "reasoning_tokens", "tool_calls", "server_tool_calls", "finish_reasons", "bytes_in",
-    "bytes_out", "start_ns", "request_end_ns", "response_start_ns", "first_output_ns",
-    "last_output_ns", "stop_ns",
+    "model", "model_version", "response_id", "choices", "arrivals", "events",
+    "first_arrival_tokens", "has_output", "token_source", "prompt_tokens", "output_tokens",
+    "cached_tokens", "reasoning_tokens", "tool_calls", "server_tool_calls", "finish_reasons",
+    "bytes_in", "bytes_out", "start_ns", "request_end_ns", "response_start_ns",
+    "first_output_ns", "first_visible_ns", "last_output_ns", "stop_ns",
 )  # fmt: skip
 
 
