@@ -53,13 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--admin", type=_address, required=True, metavar="HOST:PORT", help="serve /metrics here"
     )
-    run.add_argument("--config", metavar="FILE", help="settings, read again on change")
-    run.add_argument("--token-file", metavar="FILE", help="token that /summary asks for")
-    run.add_argument(
-        "--engine-type", metavar="TYPE",
-        help="VLLM, SGLang, TGI, ... as in spec.engine.type; tells apart APIs that share a path",
-    )  # fmt: skip
+    _add_observer_options(run)
     record.add_argument("file", metavar="FILE", help="frame file to write")
+    _add_tap(commands.add_parser("tap", help="observe from packets, without being in the path"))
     replay = commands.add_parser("replay", help="what was in a frame file")
     replay.add_argument("file", type=Path, metavar="FILE")
     replay.add_argument(
@@ -74,6 +70,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_observer_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", help="settings, read again on change")
+    command.add_argument("--token-file", metavar="FILE", help="token that /summary asks for")
+    command.add_argument(
+        "--engine-type", metavar="TYPE",
+        help="VLLM, SGLang, TGI, ... as in spec.engine.type; tells apart APIs that share a path",
+    )  # fmt: skip
+
+
+def _add_tap(tap: argparse.ArgumentParser) -> None:
+    tap.description = "Read the packets of a served port (needs NET_RAW) and observe what passes."
+    tap.add_argument("--interface", required=True, metavar="NAME", help="such as eth0")
+    tap.add_argument("--port", type=_port, required=True, help="the port that is served")
+    to = tap.add_mutually_exclusive_group(required=True)
+    to.add_argument("--admin", type=_address, metavar="HOST:PORT", help="serve /metrics here")
+    to.add_argument("--record", metavar="FILE", help="write the frames to this file instead")
+    _add_observer_options(tap)
+
+
 def relay_command(options: argparse.Namespace) -> list[str]:
     """The relay's own command line: it runs without this parser in memory."""
     command = [sys.executable, "-m", "sidelight_sidecar.relay", "--engine", options.engine]
@@ -81,12 +96,25 @@ def relay_command(options: argparse.Namespace) -> list[str]:
         command += ["--listen", address]
     if options.command == "record":
         return [*command, "--record", options.file]
+    return [*command, "--", *_observer_command(options)]
+
+
+def tap_command(options: argparse.Namespace) -> list[str]:
+    """The tap's own command line."""
+    command = [sys.executable, "-m", "sidelight_sidecar.tap"]
+    command += ["--interface", options.interface, "--port", str(options.port)]
+    if options.record:
+        return [*command, "--record", options.record]
+    return [*command, "--", *_observer_command(options)]
+
+
+def _observer_command(options: argparse.Namespace) -> list[str]:
     observer = [sys.executable, "-m", "sidelight_sidecar.observer", "--admin", options.admin]
     for flag in ("--config", "--token-file", "--engine-type"):
         value = getattr(options, flag[2:].replace("-", "_"))
         if value:
             observer += [flag, value]
-    return [*command, "--", *observer]
+    return observer
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -118,10 +146,10 @@ def _redirect(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; `run` and `record` become the relay."""
+    """Run the command; `run` and `record` become the relay, `tap` the tap."""
     options = _parser().parse_args(arguments)
-    if options.command in ("run", "record"):
-        command = relay_command(options)
+    if options.command in ("run", "record", "tap"):
+        command = tap_command(options) if options.command == "tap" else relay_command(options)
         os.execv(command[0], command)  # noqa: S606 - this very interpreter
     if options.command == "replay":
         return _replay(options)

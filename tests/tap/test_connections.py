@@ -223,6 +223,19 @@ def test_hole_with_too_much_behind_it_is_given_up() -> None:
         assert wire.counters.bytes_to_client == 1000
 
 
+def test_what_waited_in_a_connection_that_is_over_counts_no_more() -> None:
+    """However it ended: with a reset, or because its addresses were used anew."""
+    wire = Wire(Limits(total_bytes=1000)).open()
+    for number in range(1, 20):
+        wire.engine(10, 1, b"x" * 300)
+        if number % 2:
+            wire.client(1, None, flags=RST)
+        wire.isn = (number * 77_000, number * 99_000)
+        wire.open()
+    assert wire.counters.tap_gaps_buffer_full == 0
+    assert wire.counters.flows_closed == 19
+
+
 def test_idle_connection_is_forgotten_and_found_again() -> None:
     """Its next request is picked up like that of any other that was open before."""
     wire = Wire(Limits(idle_seconds=1)).open().client(1, 1, REQUEST).engine(1, 4, ANSWER)
