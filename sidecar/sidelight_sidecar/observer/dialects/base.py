@@ -110,7 +110,7 @@ class Dialect:
         return 0
 
     def document(self, body: bytes) -> None:
-        """The whole body of a response that is no stream."""
+        """The whole body of a response that is no stream; an empty one is not given."""
 
     def trailers(self, headers: Headers) -> None:
         """The trailers, where there are any."""

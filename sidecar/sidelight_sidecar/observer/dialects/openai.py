@@ -150,8 +150,8 @@ class OpenAI(Dialect):
         exchange = self.exchange
         if answer.error or answer.object == "error":
             self.fail(errors.error_in(loads(data)) or answer.error)
-        if not exchange.model and isinstance(answer.model, str):
-            exchange.model = answer.model
+        if not exchange.model:
+            exchange.model = text_of(answer.model)
         if not exchange.response_id:
             exchange.response_id = text_of(answer.id)
         usage = answer.usage
@@ -180,12 +180,21 @@ class OpenAI(Dialect):
             if exchange.text is not None:
                 self.keep(text)
                 if delta is not None:
-                    self.keep(delta.reasoning or delta.reasoning_content)
+                    self._keep_rest(delta)
         elif text == "" and choice.finish_reason is None and not exchange.finishes:
             visible = delta is None or delta.role is None  # a token that decodes to nothing
         if not exchange.first_visible_ns and (visible or reasoning):
             exchange.output(at_ns, reasoning=reasoning, visible=visible)
         return visible or reasoning
+
+    def _keep_rest(self, delta: Message) -> None:
+        """Keep what the model wrote besides the content."""
+        self.keep(delta.reasoning or delta.reasoning_content)
+        self.keep(delta.refusal)
+        for function in [*(call.get("function") for call in _calls_of(delta)), delta.function_call]:
+            if isinstance(function, dict):
+                self.keep(function.get("name"))
+                self.keep(function.get("arguments"))
 
     def _count_calls(self, choice: object, delta: Message) -> None:
         calls = self._calls

@@ -47,7 +47,7 @@ class Chooser(Dialect):
             self._chosen.head(status, headers)
         else:
             super().head(status, headers)
-            if status in _NOT_SERVED:
+            if status in _NOT_SERVED or (status < 400 and headers.get(b"content-length") == b"0"):
                 self._none()
 
     def event(self, name: bytes, data: bytes, at_ns: int) -> int:
