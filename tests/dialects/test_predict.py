@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 from answers import answered, exchange_of, raw_stream, sse
-from observed import DONE, STREAM_END, STREAM_HEAD, answer, delta
+from observed import (
+    DONE,
+    STREAM_END,
+    STREAM_HEAD,
+    Kept,
+    Script,
+    answer,
+    delta,
+    only,
+    pipeline_of,
+    request,
+)
 
 ASKED = {"prompt": "x", "stream": True}
 
@@ -71,6 +82,18 @@ def test_any_other_model_is_an_inference_without_tokens(body: object) -> None:
     assert (exchange.operation, exchange.generating, exchange.error) == ("infer", False, "")
     assert exchange.token_source is None
     assert not exchange.usage_missing
+
+
+def test_what_was_kept_of_any_other_model_is_not_counted_as_text() -> None:
+    """By its request alone it might have generated."""
+    kept = Kept()
+    pipeline = pipeline_of(kept)
+    pipeline.context.keep_text = True
+    script = Script().client(request(b'{"prompt":"x"}', "/predict")).engine(answer({"label": 1}))
+    pipeline.feed(script.frames)
+    assert only(kept).operation == "infer"
+    assert len(pipeline.counter) == 0
+    assert pipeline.context.budget.kept == 0
 
 
 def test_answer_of_fedmls_runner_is_known_by_its_times() -> None:

@@ -77,7 +77,7 @@ class TokenCounter:
 def _countable(exchange: Exchange) -> bool:
     """Whether the tokenizer has something to count: what was kept whole and usage left out."""
     text, asked = exchange.text, exchange.asked
-    if text is None or asked is None:
+    if text is None or asked is None or not exchange.generating:  # by its answer it was none
         return False
     if exchange.output_tokens is not None or not exchange.events:
         text.forget()
