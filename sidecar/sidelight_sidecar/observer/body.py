@@ -4,7 +4,8 @@ Rules:
 1. What one read brought is one arrival, however many events it held.
 2. A stream is known by its content type; where something generates and its body begins as server-
    sent events do, by that: some servers call such a stream `application/json`.
-3. What cannot be read, or would take too much memory, is noted once in `exchange.unread`, and the
+3. However much a read decodes to, it is read in steps: what is in memory at a time is bounded.
+4. What cannot be read, or would take too much memory, is noted once in `exchange.unread`, and the
    rest of the body is only counted.
 """
 
@@ -28,8 +29,8 @@ class ResponseBody:
     """Reads one body through one dialect."""
 
     __slots__ = (
-        "_begun", "_cutter", "_deaf", "_decoder", "_dialect", "_exchange", "_framing", "_held",
-        "_parts",
+        "_begun", "_cutter", "_deaf", "_decoder", "_decoding", "_dialect", "_document",
+        "_exchange", "_framing", "_held",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, dialect: Dialect, budget: Budget) -> None:
@@ -37,9 +38,10 @@ class ResponseBody:
         self._dialect = dialect
         self._held = Held(budget)
         self._decoder: Decoder | None = None
+        self._decoding = Held(budget)  # what the decoder takes up
         self._framing = Framing.DOCUMENT
         self._cutter: EventStream | LineStream | MessageStream | None = None
-        self._parts: list[bytes] = []
+        self._document = bytearray()
         self._deaf = False
         self._begun = not exchange.generating  # it is certain that a document is one
 
@@ -64,25 +66,40 @@ class ResponseBody:
 
     def feed(self, data: bytes, at_ns: int) -> float | None:
         """Read what one read brought; return the gap in seconds if it was a further arrival."""
-        if self._deaf:
-            return None
-        if self._decoder is not None:
-            try:
-                data = self._decoder.feed(data)
-            except CodingError as error:
-                self._stop(error.why)
-                return None
+        if self._decoder is None:
+            outputs = self._take(data, at_ns)
+        else:
+            outputs = self._decode(self._decoder, data, at_ns)
+        return self._arrival(outputs, at_ns) if outputs else None
+
+    def _decode(self, decoder: Decoder, data: bytes, at_ns: int) -> int:
+        outputs = 0
+        try:
+            for piece in decoder.feed(data):
+                if decoder.memory > self._decoding.size and not self._decoding.set(decoder.memory):
+                    self._stop("memory")
+                outputs += self._take(piece, at_ns)
+                if self._deaf:
+                    break
+        except CodingError as error:
+            self._stop(error.why)
+        return outputs
+
+    def _take(self, data: bytes, at_ns: int) -> int:
+        """Read what was decoded; return how many outputs it bears."""
+        if self._deaf or not data:
+            return 0
         if self._framing is Framing.DOCUMENT:
             self._keep(data)
             if self._begun:
-                return None
+                return 0
             data = self._events_after_all()
         try:
             events = self._cut(data)
         except (EventTooLongError, TooLongError):
             self._stop("sse" if self._framing is Framing.EVENTS else "size")
-            return None
-        return self._read(events, at_ns) if events else None
+            return 0
+        return self._read(events, at_ns)
 
     def trailers(self, headers: Headers) -> None:
         """The trailers, which come before `end`."""
@@ -90,15 +107,16 @@ class ResponseBody:
 
     def end(self, *, whole: bool, at_ns: int) -> float | None:
         """The body is over; `whole`: as its framing says. Return a gap as `feed` does."""
-        gap = None
+        outputs = 0
         if whole and not self._deaf:
             if self._framing is Framing.DOCUMENT:
-                if self._parts:
-                    self._dialect.document(b"".join(self._parts))
+                if self._document:
+                    self._dialect.document(bytes(self._document))
             elif isinstance(self._cutter, EventStream):
-                gap = self._read(self._cutter.flush(), at_ns)
+                outputs = self._read(self._cutter.flush(), at_ns)
             elif isinstance(self._cutter, LineStream):
-                gap = self._read([(b"", line) for line in self._cutter.flush()], at_ns)
+                outputs = self._read([(b"", line) for line in self._cutter.flush()], at_ns)
+        gap = self._arrival(outputs, at_ns) if outputs else None
         self.release()
         exchange = self._exchange
         sound = not (exchange.error or exchange.unread)
@@ -109,8 +127,10 @@ class ResponseBody:
 
     def release(self) -> None:
         """Give back all that is kept."""
-        self._parts.clear()
+        self._document.clear()
         self._held.release()
+        self._decoder = None
+        self._decoding.release()
 
     def _cut(self, data: bytes) -> list[Event]:
         cutter = self._cutter
@@ -126,14 +146,16 @@ class ResponseBody:
             self._stop("memory")
         return events
 
-    def _read(self, events: list[Event], at_ns: int) -> float | None:
+    def _read(self, events: list[Event], at_ns: int) -> int:
         dialect = self._dialect
         outputs = 0
         for name, data in events:
             outputs += dialect.event(name, data, at_ns)
-        if not outputs:
-            return None
-        exchange = self._exchange
+        return outputs
+
+    def _arrival(self, outputs: int, at_ns: int) -> float | None:
+        """One read brought so many outputs."""
+        exchange, dialect = self._exchange, self._dialect
         if not exchange.first_output_ns:
             if dialect.tokens_each:
                 exchange.first_arrival_tokens = outputs
@@ -143,9 +165,10 @@ class ResponseBody:
 
     def _events_after_all(self) -> bytes:
         """What was kept of a document, if it turns out to be events; empty: not so, or not yet."""
-        head = b"".join(self._parts)
+        head = bytes(self._document)
         if head.startswith(_BEGINNINGS):
-            self.release()
+            self._document.clear()
+            self._held.release()
             self._framing = Framing.EVENTS
             self._cutter = EventStream()
             self._exchange.stream = True
@@ -159,7 +182,7 @@ class ResponseBody:
         elif not self._held.grow(len(data)):
             self._stop("memory")
         else:
-            self._parts.append(data)
+            self._document += data
 
     def _stop(self, why: str) -> None:
         self._deaf = True

@@ -18,10 +18,10 @@ class LineStream:
         pending: bytes of a line that is not whole yet.
     """
 
-    __slots__ = ("_parts", "pending")
+    __slots__ = ("_rest", "pending")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._rest = bytearray()
         self.pending = 0
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -34,9 +34,9 @@ class LineStream:
         if not newline:
             self._keep(data)
             return []
-        if self._parts:
-            head = b"".join([*self._parts, head])
-            self._parts.clear()
+        if self._rest:
+            head = bytes(self._rest) + head
+            self._rest.clear()
         self.pending = 0
         if tail:
             self._keep(tail)
@@ -44,13 +44,13 @@ class LineStream:
 
     def flush(self) -> list[bytes]:
         """The last line, where no newline came after it."""
-        rest = b"".join(self._parts)
-        self._parts.clear()
+        rest = bytes(self._rest)
+        self._rest.clear()
         self.pending = 0
         return [rest] if rest.strip() else []
 
     def _keep(self, part: bytes) -> None:
-        self._parts.append(part)
+        self._rest += part
         self.pending += len(part)
         if self.pending > MAX_LINE_BYTES:
             raise TooLongError

@@ -23,15 +23,18 @@ class EventTooLongError(ValueError):
 class EventStream:
     """Bytes in, `(event, data)` out; `event` is empty for the default type.
 
+    However small the pieces are that it comes in, an event costs its own size to keep, and time in
+    proportion to it.
+
     Attributes:
         pending: bytes of an event that is not whole yet.
     """
 
-    __slots__ = ("_after_cr", "_data", "_event", "_parts", "pending")
+    __slots__ = ("_after_cr", "_data", "_event", "_rest", "pending")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # a line that has no end yet, as it came
-        self._data: list[bytes] = []
+        self._rest = bytearray()  # a line that has no end yet
+        self._data: bytearray | None = None  # the lines of the present event's data
         self._event = b""
         self._after_cr = False
         self.pending = 0
@@ -58,48 +61,53 @@ class EventStream:
             self._keep(data)
             return []
         self._after_cr = data.endswith(b"\r")
-        if self._parts:
-            data = b"".join([*self._parts, data])
-            self._parts.clear()
+        if self._rest:
+            data = bytes(self._rest) + data
+            self._rest.clear()
         lines = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
         rest = lines.pop()
         events: list[Event] = []
         for line in lines:
             self._line(line, events)
-        self.pending = sum([len(part) for part in self._data])
+        self.pending = len(self._data) if self._data is not None else 0
         self._keep(rest)
         return events
 
     def flush(self) -> list[Event]:
         """The event that the end of the stream cut short, if there is one."""
         events: list[Event] = []
-        if self._parts:
-            self._line(b"".join(self._parts), events)
-            self._parts.clear()
+        if self._rest:
+            self._line(bytes(self._rest), events)
+            self._rest.clear()
         self._line(b"", events)
         return events
 
     def _keep(self, part: bytes) -> None:
-        if part:
-            self._parts.append(part)
-            self.pending += len(part)
+        self._rest += part
+        self.pending += len(part)
         if self.pending > MAX_EVENT_BYTES:
             raise EventTooLongError
 
     def _line(self, line: bytes, events: list[Event]) -> None:
         if not line:
-            if self._data:
-                events.append((self._event, b"\n".join(self._data)))
-                self._data = []
+            if self._data is not None:
+                events.append((self._event, bytes(self._data)))
+                self._data = None
             self._event = b""
             return
         name, _, value = line.removeprefix(_BYTE_ORDER_MARK).partition(b":")
         if value.startswith(b" "):
             value = value[1:]
         if name == b"data":
-            self._data.append(value)
+            self._add(value)
         elif name == b"event":
             self._event = value[:64]
         elif name == b"error":  # llama.cpp of 2024 and TGI put an error there
             self._event = b"error"
-            self._data.append(value)
+            self._add(value)
+
+    def _add(self, value: bytes) -> None:
+        if self._data is None:
+            self._data = bytearray(value)
+        else:
+            self._data += b"\n" + value
