@@ -47,6 +47,14 @@ SAMPLES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("/v2/models/m/infer", {"inputs": []}, INFER),
     ("/predict", {"inputs": {"stream": True}, "stream": True}, CHAT),
     ("/v1/m/predict", {"a": 1}, {"generated_text": "a"}),
+    (
+        "/inference/v1/generate",
+        {"stream": True},
+        {
+            "choices": [{"index": 0, "token_ids": [1]}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 1},
+        },
+    ),
     ("/v3/streaming_completions", {"model_name": "m", "prompt": "x"}, LAMINI),
     ("/v1/chat/completions", {"stream": True}, CHAT),
 ]

@@ -276,6 +276,18 @@ def sglang_abort() -> Script:
 
 
 @fixture
+def vllm_tokens() -> Script:
+    """Token ids of vLLM: three in two events, no usage."""
+
+    def event_of(ids: list[int], finish: str | None = None) -> dict[str, object]:
+        choice = {"index": 0, "token_ids": ids, "finish_reason": finish}
+        return {"request_id": "r1", "choices": [choice], "usage": None}
+
+    script = asked("/inference/v1/generate", {"token_ids": [1], "stream": True})
+    return script.engine(*sse(event_of([7, 8]), event_of([9], "length"), b"[DONE]")).close()
+
+
+@fixture
 def triton_generate_stream() -> Script:
     """Triton: no counts, no terminator."""
     events = [{"model_name": "llm", "model_version": "1", "text_output": text} for text in "ab"]

@@ -15,6 +15,7 @@ from sidelight_sidecar.observer.dialects.predict import Predict, Qwak
 from sidelight_sidecar.observer.dialects.route import Route
 from sidelight_sidecar.observer.dialects.sglang import SGLang
 from sidelight_sidecar.observer.dialects.takeoff import Takeoff
+from sidelight_sidecar.observer.dialects.vllm_tokens import VllmTokens
 from sidelight_sidecar.observer.exchange import OTHER
 
 _LLAMACPP = Route("text_completion", LlamaCpp, generating=True, needs_request=True)
@@ -33,6 +34,7 @@ EXACT: dict[str, Route] = {
     "POST /embedding": Route("embeddings", Dialect),
     "POST /image_generate": _TAKEOFF,
     "POST /image_generate_stream": _TAKEOFF,
+    "POST /inference/v1/generate": Route("generate", VllmTokens, generating=True),
     "POST /predict": _PREDICT,
     "POST /api/v1/predict": _PREDICT,
     _GRPC + "ModelInfer": Route("infer", ModelInfer),
