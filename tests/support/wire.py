@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.relay.tee import TeeState
-from sidelight_sidecar.tap.connections import Connections, Limits
+from sidelight_sidecar.tap.connections import Connections
 from sidelight_sidecar.tap.counters import TapCounters
+from sidelight_sidecar.tap.limits import Limits
 from sidelight_sidecar.tap.packet import ACK, FIN, RST, SYN
 
 PORT = 8000

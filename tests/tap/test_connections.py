@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from wire import CLIENT, CLIENT_PORT, ENGINE, FIN, PORT, RST, SYN, Wire
 
-from sidelight_sidecar.tap.connections import Limits
+from sidelight_sidecar.tap.limits import Limits
 
 REQUEST, ANSWER = b"GET", b"200"
 
