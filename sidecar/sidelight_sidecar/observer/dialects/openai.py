@@ -74,6 +74,7 @@ class OpenAI(Dialect):
         self._done = False
         self._index: object = None  # of the choice before
         self._calls: Calls | None = None
+        self._call: tuple[object, object] | None = None  # choice and index of the piece before
 
     @classmethod
     def fits(cls, request: Request, answer: dict[str, Any]) -> bool:  # noqa: ARG003
@@ -201,10 +202,13 @@ class OpenAI(Dialect):
         if calls is None:
             calls = self._calls = Calls()
         for piece in _calls_of(delta):
+            place = (choice, piece.get("index"))
+            if place == self._call and "id" not in piece:
+                continue  # more arguments: nearly all are
+            self._call = place if place[1] is not None else None
             function = piece.get("function")
             named = bool(function.get("name")) if isinstance(function, dict) else "type" in piece
-            new = calls.piece(choice, piece.get("index"), piece.get("id"), named=named)
-            self.exchange.tool_calls += new
+            self.exchange.tool_calls += calls.piece(*place, piece.get("id"), named=named)
         if delta.function_call:
             self.exchange.tool_calls += calls.piece(choice, _FUNCTION, None, named=True)
 
