@@ -58,6 +58,12 @@ def test_every_dialect_has_a_fixture() -> None:
     assert subclasses(Dialect) - {"grpc"} <= seen
 
 
+def test_every_dialect_is_documented() -> None:
+    """With a row that says what is not known."""
+    text = (Path(__file__).parents[2] / "docs" / "dialects.md").read_text()
+    assert [name for name in sorted(subclasses(Dialect)) if f"(`{name}`)" not in text] == []
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_files_are_small(name: str) -> None:
     """They are read by every checkout."""

@@ -35,12 +35,12 @@ class Exchange:
         "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
         "choices", "code", "dialect", "engine_end_ns", "error", "events", "finishes",
         "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "gaps",
-        "generating", "has_output", "in_flight_as", "last_output_ns", "left_ns", "method", "model",
-        "model_version", "operation", "output_tokens", "overhead_ns", "path", "poll",
-        "prompt_tokens", "protocol",
-        "reasoned", "reasoning_tokens", "request_end_ns", "response_id",
-        "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
-        "stream_asked", "text", "tokenized_output", "tokenized_prompt", "tool_calls", "trace_id", "unread",
+        "generating", "has_output", "in_flight_as", "last_output_ns", "left_ns", "method",
+        "model", "model_version", "operation", "output_tokens", "overhead_ns", "path", "poll",
+        "prompt_tokens", "protocol", "reasoned", "reasoning_tokens", "request_end_ns",
+        "response_id", "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
+        "stream_asked", "text", "tokenized_output", "tokenized_prompt", "tool_calls", "trace_id",
+        "unread",
     )  # fmt: skip
 
     def __init__(self, flow: int, start_ns: int) -> None:  # noqa: PLR0915 - a record's fields
@@ -83,7 +83,7 @@ class Exchange:
         """Bytes of the response's body, as they came (compressed, where they were)."""
         self.unread = ""
         """What of the exchange could not be read (`json`, `sse`, `size`, `memory`, `encoding`,
-        `ratio`), if any."""
+        `ratio`, `protobuf`), if any."""
         self.choices = 0
         """Choices seen in the response; more than one makes a time per token ambiguous."""
         self.arrivals = 0
