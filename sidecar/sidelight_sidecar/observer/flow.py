@@ -37,7 +37,10 @@ from sidelight_sidecar.observer.transaction import Context
 MAX_EARLY_BYTES = 4096
 """Kept until it is known what they are: an HTTP/2 engine may greet before its client does."""
 
-_REQUEST_LINE = re.compile(rb"[A-Z]{3,20} [!-~]{1,8192} HTTP/1\.[01]\r?\n")
+_REQUEST_LINE = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE) [!-~]{1,8192} HTTP/1\.[01]\r?\n"
+)
+"""By name: after a gap that took the first byte of a request, what is left begins with `OST `."""
 
 _RESETS = {b"client": "client_disconnect", b"connect": "upstream_connect"}
 
