@@ -36,6 +36,7 @@ from sidelight_sidecar.observer.transaction import Context
 
 MAX_EARLY_BYTES = 4096
 """Kept until it is known what they are: an HTTP/2 engine may greet before its client does."""
+MAX_EARLY_READS = 64
 
 _REQUEST_LINE = re.compile(
     rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE) [!-~]{1,8192} HTTP/1\.[01]\r?\n"
@@ -113,6 +114,8 @@ class Flow:
                 raise
             except Exception as error:  # noqa: BLE001 - rule 2
                 self._trouble(error, (False, data, at_ns, delay_ns))
+            if self._trial:
+                self._try(at_ns)
         elif self._opaque is not None:
             self._opaque.kind.client_bytes += len(data)
         elif self._lost:
@@ -138,7 +141,8 @@ class Flow:
                 self._keep(piece)
             return
         self._known = True
-        if what is Spoken.HTTP1:
+        greeting = b"".join([piece[1] for piece in early if piece[0]])[:5]
+        if what is Spoken.HTTP1 and b"HTTP/".startswith(greeting):
             self._connection = Http1Connection(self._number, self._around.context)
         elif what is Spoken.HTTP2:
             self._connection = self._http2()
@@ -152,7 +156,7 @@ class Flow:
     def _keep(self, piece: _Piece) -> None:
         early = self._early = self._early or []
         early.append(piece)
-        if sum([len(one[1]) for one in early]) > MAX_EARLY_BYTES:
+        if len(early) > MAX_EARLY_READS or sum([len(one[1]) for one in early]) > MAX_EARLY_BYTES:
             self._early = None
             self._give_up(UNKNOWN, NOT_HTTP, piece[2])
             self._feed(early)
@@ -191,6 +195,16 @@ class Flow:
         self._known = True
         self._lost = False
         self.from_client(data, at_ns, delay_ns)
+
+    def _try(self, at_ns: int) -> None:
+        """On trial a client does not send more before it has its answer: that would be a body."""
+        connection = self._connection
+        if isinstance(connection, Http1Connection) and not connection.answered:
+            if connection.ahead:
+                self._get_lost(at_ns)
+                self._in_request = True
+        else:
+            self._trial = False
 
     # --- what cannot be followed ------------------------------------------------------------
     def _trouble(self, error: Exception, piece: _Piece) -> None:

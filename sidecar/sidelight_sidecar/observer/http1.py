@@ -12,6 +12,7 @@ Rules:
 """
 
 from sidelight_sidecar.observer.budget import Held
+from sidelight_sidecar.observer.detect import Spoken, spoken
 from sidelight_sidecar.observer.http1_body import ChunkedBody, LengthBody, OpenBody
 from sidelight_sidecar.observer.http1_head import (
     CHUNKED,
@@ -48,7 +49,7 @@ _Body = LengthBody | ChunkedBody | OpenBody
 
 
 class AdriftError(Exception):
-    """The client may go on with a body or with another request, and nothing says which.
+    """The client went on with what looks like another request, where a body was due.
 
     It had asked whether to send the body (`Expect: 100-continue`) and got the final answer instead.
     """
@@ -85,6 +86,11 @@ class Http1Connection:
         self.answered = False
         self.kind = UNKNOWN
 
+    @property
+    def ahead(self) -> bool:
+        """Whether the client has begun a request before it has the answer to another."""
+        return len(self._open) > 1 or (bool(self._open) and self._request_head.pending)
+
     # --- the client's bytes -----------------------------------------------------------------
     def from_client(self, data: bytes, at_ns: int, delay_ns: int) -> None:
         """Bytes of requests.
@@ -109,7 +115,9 @@ class Http1Connection:
 
     def _send_body(self, body: _Body, data: bytes, at_ns: int, delay_ns: int) -> bytes:
         if self._adrift:
-            raise AdriftError
+            if spoken(data) in (Spoken.HTTP1, Spoken.UNDECIDED):
+                raise AdriftError
+            self._adrift = False  # these bytes begin no request
         self._expecting = False
         piece = body.feed(data)
         if piece and self._sending is not None:

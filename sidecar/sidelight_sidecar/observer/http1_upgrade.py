@@ -47,11 +47,12 @@ class Offer:
         waiting: such bytes.
     """
 
-    __slots__ = ("_headers", "transaction", "waiting", "whole")
+    __slots__ = ("_headers", "_size", "transaction", "waiting", "whole")
 
     def __init__(self, transaction: Transaction, headers: Headers) -> None:
         self.transaction = transaction
         self._headers = headers
+        self._size = 0
         self.whole = False
         self.waiting: Waiting = []
 
@@ -62,7 +63,8 @@ class Offer:
             NotFollowedError: too many of them.
         """
         self.waiting.append((data, at_ns, delay_ns))
-        if sum(len(piece[0]) for piece in self.waiting) > MAX_WAITING_BYTES:
+        self._size += len(data)
+        if self._size > MAX_WAITING_BYTES:
             raise NotFollowedError(TOO_LONG)
 
     def to_http2(self, head: ResponseHead) -> bool:
