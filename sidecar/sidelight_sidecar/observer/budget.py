@@ -79,7 +79,7 @@ class Kept(Generic[AnyStr]):
 
     def __init__(self, budget: Budget, empty: AnyStr) -> None:
         self._held = Held(budget)
-        self._empty = empty
+        self._empty: AnyStr = empty
         self._parts: list[AnyStr] = []
         self.whole = True
 
