@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.machine import machine
+from benchmarks.placement import PLACEMENT
 from benchmarks.quiet import NOISY, Others
 from benchmarks.report import report
 from benchmarks.rounds import run
@@ -38,6 +39,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, help="of a stream")
     parser.add_argument("--seconds", type=float, help="of the workloads that are no streams")
     parser.add_argument("--rate", type=int, help="of short connections; default 1000 a second")
+    parser.add_argument("--free-cores", action="store_true", help="pin nothing to a core")
     parser.add_argument("--output", type=Path, help="the JSON file; default: results/DATE[-quick]")
     return parser.parse_args()
 
@@ -62,6 +64,8 @@ def main() -> int:
     """Measure, print the tables and write the JSON."""
     options = _options()
     scale = _scale(options)
+    if options.free_cores:
+        PLACEMENT.free()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited by every proxy
     begun, others = time.monotonic(), Others()

@@ -11,6 +11,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
+from benchmarks.engine import LAST_CHUNK
+
 EVENT = re.compile(rb'data: (?:\{[^\n]*"at-(\d{19})"[^\n]*|\[DONE\])\n\n')
 APART_NS = 5_000_000
 """Events sent further apart than this, of a beat of 20 ms, left at different beats."""
@@ -86,6 +88,8 @@ def _body(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
         except ValueError as error:
             raise BrokenStreamError("damaged chunked coding") from error
         if not size:
+            if raw[at:] != LAST_CHUNK:
+                raise BrokenStreamError("no proper end")
             return b"".join(pieces), offsets
         offsets.append((length, line + 2))
         pieces.append(raw[line + 2 : line + 2 + size])

@@ -10,7 +10,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.ways import ROOT, cores
+from benchmarks.placement import PLACEMENT
+from benchmarks.ways import ROOT
 
 VERSION_COMMANDS = {
     "nginx": ["nginx", "-v"],
@@ -24,8 +25,8 @@ def machine(ways: list[str]) -> dict[str, object]:
     found: dict[str, object] = {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "proxies_on": sorted(cores()[0]),
-        "clients_and_engine_on": sorted(cores()[1]),
+        "proxies_on": sorted(PLACEMENT.proxies),
+        "clients_and_engine_on": sorted(PLACEMENT.others),
         "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE") // 1_000_000,
         "kernel": platform.release(),
         "load_before": round(os.getloadavg()[0], 2),

@@ -1,8 +1,4 @@
-"""How fast the observer is on one core: a recording of the stream workload, replayed.
-
-``python -m benchmarks.observer_speed FILE TIMES`` prints one JSON object: processor seconds of each
-replay of the whole pipeline, frame file to summary, in a process that does nothing else.
-"""
+"""How fast the observer is on one core: a recording of the stream workload, replayed."""
 
 from __future__ import annotations
 
@@ -11,13 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from benchmarks.ways import ROOT, BenchmarkError, Way, cores, free_port, on_cores, process
+from benchmarks.placement import PLACEMENT, on_cores
+from benchmarks.ways import ROOT, BenchmarkError, Way, free_port, process
 from benchmarks.workloads import Case, Sample, measure
-
-from sidelight_sidecar.observer.replay import replay
 
 STREAMS = 256
 
@@ -27,8 +21,8 @@ def observer_speed(engine: int, tokens: int, times: int) -> Sample:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "streams.frames"
         events = _record(path, engine, tokens)
-        command = [sys.executable, "-m", "benchmarks.observer_speed", str(path), str(times)]
-        with on_cores(cores()[0]):
+        command = [sys.executable, "-m", "benchmarks.clients.replay", str(path), str(times)]
+        with on_cores(PLACEMENT.proxies):
             done = subprocess.run(command, capture_output=True, check=False, cwd=ROOT)
         size = path.stat().st_size
     if done.returncode:
@@ -46,26 +40,10 @@ def _record(path: Path, engine: int, tokens: int) -> int:
     where = ["--listen", f"127.0.0.1:{port}", "--engine", f"127.0.0.1:{engine}"]
     command = [sys.executable, "-m", "sidelight_sidecar", "record", *where, str(path)]
     case = Case("observer", "recording", "streams", (STREAMS, "spread", tokens))
-    with process(command, [port], cores()[0]) as running:
+    with process(command, [port], PLACEMENT.proxies) as running:
         sample = measure(case, Way("record", port))
         running.send_signal(signal.SIGTERM)
         running.wait(30)
     if sample["broken"]:
         raise BenchmarkError(f"recording: {sample['broken']} broken streams: {sample['reasons']}")
     return int(str(sample["events"]))
-
-
-def main() -> None:
-    """Replay in this process."""
-    path, times = Path(sys.argv[1]), int(sys.argv[2])
-    seconds, requests = [], 0
-    for _ in range(times):
-        begun = time.process_time_ns()
-        (summary,) = replay(path, "summary")
-        seconds.append((time.process_time_ns() - begun) / 1e9)
-        requests = sum(traffic["requests"] for traffic in json.loads(str(summary))["total"])
-    json.dump({"cpu_seconds": seconds, "requests": requests}, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

@@ -23,6 +23,7 @@ STREAMS: list[Column] = [
     ("merged reads", "merged_reads", "{}"),
     ("of", "reads", "{}"),
     ("broken", "broken", "{}"),
+    ("not observed", "not_observed", "{}"),
 ]
 REQUESTS: list[Column] = [
     ("CPU us/request", "cpu_us", "{:.0f}"),
@@ -34,6 +35,7 @@ REQUESTS: list[Column] = [
     ("added p99", "added_latency_p99_ms", "{:+.2f}"),
     ("requests", "requests", "{}"),
     ("broken", "broken", "{}"),
+    ("not observed", "not_observed", "{}"),
 ]
 MEMORY: list[Column] = [
     ("idle RSS MB", "tree_idle_rss_mb", "{:.1f}"),
@@ -51,7 +53,7 @@ OBSERVER: list[Column] = [
 SECTIONS: list[tuple[str, str, list[Column]]] = [
     ("streams", "Streams, a chunk each 20 ms", STREAMS),
     ("unary", "Unary requests, closed loop, keep-alive", REQUESTS),
-    ("prompts", "1 MB prompts, closed loop, keep-alive", REQUESTS),
+    ("prompts", "1 MB prompts, keep-alive, 5 ms from an answer to the next", REQUESTS),
     ("connections", "Short connections, open loop", REQUESTS),
     ("observer", "Observer, replay of a recording", OBSERVER),
     ("memory", "Memory of all processes, MB of 10^6 bytes", MEMORY),

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.memory import memory_of
-from benchmarks.observed import not_observed
+from benchmarks.observed import Observation
 from benchmarks.observer_speed import observer_speed
+from benchmarks.placement import PLACEMENT
 from benchmarks.summary import Row, figure, row
-from benchmarks.ways import Way, cores, free_port, process, way
-from benchmarks.workloads import BEAT_MS, Case, Sample, Scale, cases, measure
+from benchmarks.ways import free_port, process, way
+from benchmarks.workloads import BEAT_MS, SATURATING, Case, Sample, Scale, cases, measure
 
 RECORDED_STREAMS_TIMES = 5
 
@@ -32,7 +33,7 @@ def engine() -> Iterator[int]:
     """Run the engine for the length of a block; its port."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.engine", str(port), str(BEAT_MS)]
-    with process(command, [port], cores()[1]):
+    with process(command, [port], PLACEMENT.others):
         yield port
 
 
@@ -48,11 +49,7 @@ def run(names: list[str], workloads: list[str], scale: Scale) -> tuple[list[Row]
             rows.append(_observer_row(observer_speed(port, scale.tokens, RECORDED_STREAMS_TIMES)))
         if "memory" in workloads:
             rows += [_memory_row(name, port, scale) for name in names if name != "direct"]
-    for found in rows:
-        if broken := found.counts.get("broken"):
-            why = "; ".join(found.reasons)
-            problems.append(f"{found.way}, {found.label}: {broken} broken ({why})")
-    return rows, problems
+    return rows, [*worthless(rows), *problems]
 
 
 def _rounds(
@@ -62,18 +59,31 @@ def _rounds(
     with ExitStack() as stack:
         ways = [stack.enter_context(way(name, port)) for name in names]
         time.sleep(1)  # past the start of those that listen before they are ready
+        sidecars = {one.name: Observation(one) for one in ways if one.admin_port}
         for number in range(rounds):
             turn = ways[number % len(ways) :] + ways[: number % len(ways)]
             for case in chosen:
                 say(f"round {number + 1} of {rounds}: {case.workload}, {case.label}")
-                samples[case].append({one.name: measure(case, one) for one in turn})
-        problems = [p for one in ways if one.admin_port for p in _missed(one, samples)]
+                found = {one.name: measure(case, one) for one in turn}
+                for name, sidecar in sidecars.items():
+                    found[name]["not_observed"] = sidecar.missed(int(str(found[name]["sent"])))
+                samples[case].append(found)
+        starts = {name: sidecar.seen().observer_starts for name, sidecar in sidecars.items()}
+    problems = [f"{name}: observer started {n} times" for name, n in starts.items() if n > 1]
     return [row(case, name, samples[case]) for case in chosen for name in names], problems
 
 
-def _missed(one: Way, samples: dict[Case, list[dict[str, Sample]]]) -> list[str]:
-    sent = sum(int(str(s[one.name]["sent"])) for rounds in samples.values() for s in rounds)
-    return not_observed(one, sent)
+def worthless(rows: list[Row]) -> list[str]:
+    """Return what makes the rows worthless."""
+    found = []
+    for one in rows:
+        if broken := one.counts.get("broken"):
+            why = "; ".join(one.reasons)
+            found.append(f"{one.way}, {one.workload}, {one.label}: {broken} broken ({why})")
+        missed = one.counts.get("not_observed")
+        if missed and one.workload not in SATURATING:
+            found.append(f"{one.way}, {one.workload}, {one.label}: {missed} not observed")
+    return found
 
 
 def _observer_row(sample: Sample) -> Row:

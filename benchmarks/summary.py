@@ -15,7 +15,7 @@ from benchmarks.workloads import Case, Sample
 
 ADDED = ("ttft", "delay", "gap", "latency")
 """Times of which the part that a proxy adds is of interest."""
-COUNTS = ("broken", "sent", "events", "requests", "reads", "merged_reads")
+COUNTS = ("broken", "not_observed", "sent", "events", "requests", "reads", "merged_reads")
 
 
 @dataclass(frozen=True)

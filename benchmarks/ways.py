@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from benchmarks.placement import PLACEMENT, on_cores
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PEERS = HERE / "peers"
@@ -23,8 +25,6 @@ MORE_WAYS = ("relay-without-tee",)
 """Not in the comparison; for work on the relay."""
 OURS = ("relay", "relay-without-tee", "sidecar")
 START_SECONDS = 15
-ALL_CORES = sorted(os.sched_getaffinity(0))
-"""Read once: `on_cores` narrows it for a moment."""
 
 
 class BenchmarkError(Exception):
@@ -41,23 +41,6 @@ class Way:
     """0: direct."""
     admin_port: int = 0
     """Where the sidecar's metrics are; 0 for all others."""
-
-
-def cores() -> tuple[set[int], set[int]]:
-    """Return the cores of the proxies (one), and those of clients and engine."""
-    first, *others = ALL_CORES
-    return {first}, set(others) or {first}
-
-
-@contextmanager
-def on_cores(chosen: set[int]) -> Iterator[None]:
-    """Start what is started in the block on these cores: a child inherits its parent's."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, chosen)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def free_port() -> int:
@@ -153,5 +136,5 @@ def way(name: str, engine: int) -> Iterator[Way]:
     with tempfile.TemporaryDirectory() as directory:
         command = _command(name, port, engine, admin, directory)
         ports = [port, admin] if admin else [port]
-        with process(command, ports, cores()[0]) as running:
+        with process(command, ports, PLACEMENT.proxies) as running:
             yield Way(name, port, running.pid, admin)

@@ -7,14 +7,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from benchmarks.ways import ROOT, BenchmarkError, Way, cores, on_cores
+from benchmarks.placement import PLACEMENT, on_cores
+from benchmarks.ways import ROOT, BenchmarkError, Way
 
 Sample = dict[str, object]
 """What a client printed."""
 
 WORKLOADS = ("streams", "unary", "prompts", "connections", "observer", "memory")
 MODES = ("spread", "batch")
+SATURATING = ("unary",)
+"""As fast as the core allows: more than a sidecar must observe. What it leaves out is reported."""
 LIMIT_SECONDS = 90
+THINK_MS = 5
+"""Between the answer and the next 1 MB prompt: 150 MB a second, not all that the core can copy."""
 BEAT_MS = 20
 """Time between the chunks of a stream."""
 
@@ -26,8 +31,8 @@ class Scale:
     rounds: int
     streams: tuple[int, ...] = (1, 16, 64, 256)
     modes: tuple[str, ...] = MODES
-    tokens: int = 100
-    seconds: float = 2.0
+    tokens: int = 90
+    seconds: float = 1.5
     rate: int = 1000
 
 
@@ -54,9 +59,11 @@ def cases(workloads: list[str], scale: Scale) -> list[Case]:
                 arguments = (count, mode, scale.tokens)
                 found.append(Case("streams", f"{count} {mode}", "streams", arguments))
     for count in (1, 8):
-        arguments = (count, 64, scale.seconds)
+        arguments = (count, 64, 0, scale.seconds)
         found.append(Case("unary", f"{count} connections", "closed_loop", arguments))
-    found.append(Case("prompts", "1 MB prompt", "closed_loop", (1, 1_000_000, scale.seconds)))
+    found.append(
+        Case("prompts", "1 MB prompt", "closed_loop", (1, 1_000_000, THINK_MS, scale.seconds))
+    )
     label = f"{scale.rate} connections/s"
     found.append(Case("connections", label, "connections", (scale.rate, scale.seconds)))
     return [case for case in found if case.workload in workloads]
@@ -69,7 +76,7 @@ def measure(case: Case, way: Way) -> Sample:
         BenchmarkError: the client failed, which is never the proxy's doing.
     """
     client = [sys.executable, "-m", f"benchmarks.clients.{case.client}"]
-    with on_cores(cores()[1]):
+    with on_cores(PLACEMENT.others):
         done = subprocess.run(
             [*client, str(way.port), str(way.pid), *map(str, case.arguments)],
             capture_output=True,

@@ -1,8 +1,9 @@
 """Clients that ask again as soon as they are answered, on connections that stay open.
 
-``python -m benchmarks.clients.closed_loop PORT PID CONNECTIONS PROMPT_BYTES SECONDS`` prints one
-JSON object: latency from the request's first byte sent to the answer's last byte read, and the
-processor time that PID and its children used for each request. The first 0.2 s are not counted.
+``python -m benchmarks.clients.closed_loop PORT PID CONNECTIONS PROMPT_BYTES THINK_MS SECONDS``
+prints one JSON object: latency from the request's first byte sent to the answer's last byte read
+(not of the first 0.2 s), and the processor time that PID and its children used for each request,
+until they have come to rest again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 import sys
 import time
 
-from benchmarks.measure import cpu_seconds, tree
+from benchmarks.measure import cpu_seconds, settled_cpu_seconds, tree
 from benchmarks.numbers import milliseconds
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+) *\r\n", re.IGNORECASE)
@@ -57,10 +58,11 @@ def answered(data: bytes, *, ended: bool) -> bool:
 class ClosedLoop:
     """The connections of one run."""
 
-    def __init__(self, port: int, pid: int, prompt_bytes: int) -> None:
+    def __init__(self, port: int, pid: int, prompt_bytes: int, think_seconds: float) -> None:
         self.port = port
         self.pids = tree(pid) if pid else []
         self.request = request(prompt_bytes)
+        self.think_seconds = think_seconds
         self.epoll = select.epoll()
         self.connections: dict[int, socket.socket] = {}
         self.asked_ns: dict[int, int] = {}
@@ -72,6 +74,7 @@ class ClosedLoop:
 
     def run(self, count: int, seconds: float) -> dict[str, object]:
         """Keep so many connections busy for so long."""
+        before = sum(map(cpu_seconds, self.pids))
         for _ in range(count):
             connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,14 +83,13 @@ class ClosedLoop:
             self.ask(connection)
         self.until(time.monotonic_ns() + WARM_UP_NS)
         self.latencies_ns.clear()
-        before = sum(map(cpu_seconds, self.pids))
         begun = time.monotonic_ns()
         self.until(begun + int(seconds * 1e9))
         took = (time.monotonic_ns() - begun) / 1e9
-        used = sum(map(cpu_seconds, self.pids)) - before
         done = len(self.latencies_ns)
         self.asking = False
         self.until(time.monotonic_ns() + PATIENCE_SECONDS * 1_000_000_000)
+        used = settled_cpu_seconds(self.pids) - before if self.pids else 0.0
         return {
             "connections": count,
             "sent": self.sent,
@@ -95,7 +97,7 @@ class ClosedLoop:
             "requests_per_second": done / took,
             "broken": len(self.reasons),
             "reasons": sorted(set(self.reasons))[:5],
-            **({"cpu_us": used * 1e6 / max(1, done)} if self.pids else {}),
+            **({"cpu_us": used * 1e6 / self.sent} if self.pids else {}),
             **milliseconds("latency", self.latencies_ns),
         }
 
@@ -124,6 +126,8 @@ class ClosedLoop:
             if answered(whole, ended=not data):
                 self.latencies_ns.append(time.monotonic_ns() - self.asked_ns.pop(fd))
                 if self.asking:
+                    if self.think_seconds:
+                        time.sleep(self.think_seconds)
                     self.ask(connection)
             else:
                 self.partial[fd] = whole
@@ -135,9 +139,9 @@ class ClosedLoop:
 
 def main() -> None:
     """Run what the command line says."""
-    port, pid, count, prompt_bytes = (int(argument) for argument in sys.argv[1:5])
-    loop = ClosedLoop(port, pid, prompt_bytes)
-    json.dump(loop.run(count, float(sys.argv[5])), sys.stdout)
+    port, pid, count, prompt_bytes, think_ms = (int(argument) for argument in sys.argv[1:6])
+    loop = ClosedLoop(port, pid, prompt_bytes, think_ms / 1000)
+    json.dump(loop.run(count, float(sys.argv[6])), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from benchmarks.clients.closed_loop import answered, request
 from benchmarks.engine import exact_timers
-from benchmarks.measure import cpu_seconds, tree
+from benchmarks.measure import cpu_seconds, settled_cpu_seconds, tree
 from benchmarks.numbers import milliseconds
 
 REQUEST = request(64)
@@ -95,7 +95,7 @@ def main() -> None:
     pids = tree(pid) if pid else []
     before = sum(map(cpu_seconds, pids))
     loop.run(rate, float(sys.argv[4]))
-    used = sum(map(cpu_seconds, pids)) - before
+    used = settled_cpu_seconds(pids) - before if pids else 0.0
     done = len(loop.latencies_ns)
     result = {
         "rate": rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.report import report
+from benchmarks.rounds import worthless
 from benchmarks.summary import Row, row
 from benchmarks.targets import Target, targets
 from benchmarks.workloads import FULL, WORKLOADS, Case, Sample, cases
@@ -88,6 +89,18 @@ def test_the_report_shows_every_row_and_warns_of_what_is_worthless() -> None:
     assert text.count("| 256 spread |") == 3
     assert "WORTHLESS" in text
     assert "WORTHLESS" not in report(rows, targets(rows), [])
+
+
+def test_broken_and_unobserved_answers_make_a_run_worthless() -> None:
+    """Whoever broke an answer is named; a sidecar may miss requests at full speed alone."""
+    assert worthless([row(CASE, "relay", ROUNDS)]) == [
+        "relay, streams, 256 spread: 2 broken (cut off)"
+    ]
+    missed = {"broken": 0, "not_observed": 5}
+    assert worthless([Row("streams", "64 batch", "sidecar", missed)]) == [
+        "sidecar, streams, 64 batch: 5 not observed"
+    ]
+    assert worthless([Row("unary", "8 connections", "sidecar", missed)]) == []
 
 
 def test_a_column_that_nobody_has_is_left_out() -> None:
