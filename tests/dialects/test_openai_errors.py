@@ -30,6 +30,7 @@ TOO_LONG = [
     {"error": {"message": "Your input exceeds the context window of this model."}},
     {"message": "Input is too long for requested model."},
     {"detail": "Prompt length (9) exceeds maximum input length (8)."},
+    {"error": "Input length (9 tokens) exceeds the maximum allowed length (8 tokens)."},
     [{"error": {"message": "maximum context length"}}],
 ]  # fmt: skip
 
@@ -57,6 +58,7 @@ def test_words_do_not_make_another_status_a_prompt_that_is_too_long(
         (400, {"error": {"message": "bad", "code": 400}}, "invalid_request"),
         (400, {"code": "1500", "message": "Invalid model", "object": "error"}, "invalid_request"),
         (400, {"code": "invalid-argument", "error": "Incorrect API key"}, "invalid_request"),
+        (400, {"error": "'user' exceeds the maximum allowed length"}, "invalid_request"),
         (401, {"error": "Unauthorized"}, "auth"),
         (403, {"error": {"message": "no"}}, "auth"),
         (404, {"error": {"code": "model_not_found"}}, "not_found"),

@@ -28,7 +28,8 @@ _CONTEXT = (
     "max context length", "the context length", "available context size",
     "context size has been exceeded", "maximum model length", "model's maximum length",
     "prompt is too long", "prompt too long", "too long to fit into the model",
-    "input is too long", "input tokens exceeded", "exceeds the maximum allowed length",
+    "input is too long", "input tokens exceeded", "tokens) exceeds the maximum allowed length",
+    "maximum prompt length", "maximum allowed input length", "exceeded model token limit",
     "exceeds maximum input length", "exceeds max_input_len", "`inputs` must have less than",
     "`inputs` tokens + `max_new_tokens` must be",
 )  # fmt: skip
