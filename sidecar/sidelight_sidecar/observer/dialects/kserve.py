@@ -84,8 +84,9 @@ class Infer(_KServe):
         tensors = answer.outputs if isinstance(answer.outputs, list) else []
         outputs = {}
         for tensor in tensors[:64]:
-            if isinstance(tensor, dict) and tensor.get("name") in triton.KNOWN:
-                outputs[tensor["name"]] = tensor.get("data")
+            name = text_of(tensor.get("name")) if isinstance(tensor, dict) else ""
+            if name in triton.KNOWN:
+                outputs[name] = tensor.get("data")
         self.exchange.has_output = bool(tensors or answer.predictions)
         if triton.TEXT in outputs:
             self.exchange.generating = True

@@ -1,7 +1,8 @@
 """Counts that an engine gives for each choice, summed to what the request used.
 
 An answer may hold several choices (`n`), and those of several prompts (a batch), in one list:
-prompt by prompt, `n` of each. Output is that of all choices; a prompt counts once.
+prompt by prompt, `n` of each. Output is that of all choices; a prompt counts once. A part (from a
+cache, reasoning) is at most its whole, whatever the engine says.
 """
 
 from sidelight_sidecar.observer.dialects.base import count
@@ -44,15 +45,17 @@ class PerChoice:
         `index` must be one that `Exchange.choice` took.
         """
         exchange = self._exchange
-        if index % self._each == 0:
-            if _put(self._prompt, index, prompt):
+        if index % self._each == 0 and (
+            _put(self._prompt, index, prompt) | _put(self._cached, index, cached)
+        ):
+            if self._prompt:
                 exchange.prompt_tokens = sum(self._prompt.values())
-            if _put(self._cached, index, cached):
-                exchange.cached_tokens = sum(self._cached.values())
-        if _put(self._output, index, output):
-            exchange.output_tokens = sum(self._output.values())
-        if _put(self._reasoning, index, reasoning):
-            exchange.reasoning_tokens = sum(self._reasoning.values())
+            exchange.cached_tokens = min(sum(self._cached.values()), exchange.prompt_tokens or 0)
+        if _put(self._output, index, output) | _put(self._reasoning, index, reasoning):
+            if self._output:
+                exchange.output_tokens = sum(self._output.values())
+            reasoned = sum(self._reasoning.values())
+            exchange.reasoning_tokens = min(reasoned, exchange.output_tokens or 0)
 
 
 def _put(counts: dict[int, int], index: int, value: object) -> bool:
