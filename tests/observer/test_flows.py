@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from observed import (
     CHAT_STREAM,
@@ -164,6 +164,7 @@ def test_protocols_that_are_met_in_the_middle() -> None:
 STREAM = [*CHAT_STREAM[:2], *(delta(content=f"{n}") for n in range(6)), *CHAT_STREAM[-3:]]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from([request(), request(b"{}", "/x")]), st.booleans()), max_size=6
@@ -302,6 +303,7 @@ some_frames = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(some_frames)
 def test_any_frames_leave_nothing_behind(frames: list[Frame]) -> None:
     """No error, no fault; when all is closed nothing is under way, kept, or open."""

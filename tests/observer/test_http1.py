@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from observed import (
     CHAT_STREAM,
@@ -287,6 +287,7 @@ RESPONSES = (
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(REQUESTS), st.sampled_from(RESPONSES)), min_size=1, max_size=5

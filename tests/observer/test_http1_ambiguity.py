@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httptools
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from observed import CHAT_STREAM, STREAM_HEAD, Kept, Script, observed, opaque, pipeline_of, request
 
@@ -227,6 +227,7 @@ messages = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(messages, st.sampled_from([b"", b";a", b';a="b"']), st.sampled_from([b"", b"A: b\r\n"]))
 def test_reads_what_llhttp_reads(
     spoken: list[tuple[bytes, int | None]], extension: bytes, trailer: bytes

@@ -10,7 +10,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from http2_pair import Http2Pair, post, reply
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from observed import MS, Kept, Script, observed, only, opaque, pipeline_of, request
 
@@ -334,11 +334,17 @@ def test_goaway_leaves_streams_out() -> None:
     one, two = pair.request(post(), ASK), pair.request(post(), ASK)
     pair.client.send_headers(5, post(), end_stream=True)
     raced = pair.client.data_to_send()
-    pair.record(down=b"\0\0\x0c\7\0\0\0\0\0" + b"\0\0\0\1" + b"\0\0\0\0" + b"bye!")
+    pair.engine.send_headers(two, reply())
+    pair.engine.send_data(two, CHAT[0])
+    last = pair.engine.data_to_send()
+    goaway = b"\0\0\x0c\7\0\0\0\0\0" + b"\0\0\0\1" + b"\0\0\0\0" + b"bye!"
+    pair.record(down=last + goaway)
+    pair.client.receive_data(last)
     pair.record(up=raced)
     pair.answer(one, reply(), *CHAT)
-    exchanges = observed(pair.script()).exchanges
-    assert [e.error for e in exchanges] == ["upstream_reset", "upstream_reset", ""]
+    kept = observed(pair.script())
+    assert [e.error for e in kept.exchanges] == ["upstream_reset", "upstream_reset", ""]
+    assert (kept.exchanges[0].events, kept.exchanges[0].bytes_out) == (1, len(CHAT[0]))
     assert two == 3
 
 
@@ -543,6 +549,7 @@ def test_hundreds_of_streams_at_once() -> None:
     assert len({one[1] for one in EXPECTED}) == 100
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 60_000), max_size=60), st.lists(st.integers(0, 60_000), max_size=60))
 def test_streams_cut_anywhere(up: list[int], down: list[int]) -> None:
     """Both directions in any segmentation: the same exchanges."""
@@ -556,6 +563,7 @@ def test_streams_cut_anywhere(up: list[int], down: list[int]) -> None:
     assert [facts(e) for e in observed(script).exchanges] == EXPECTED
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40))
 def test_interleaved_as_it_was_but_in_small_pieces(size: int) -> None:
     """Pieces of a few bytes, in the order in which they passed."""

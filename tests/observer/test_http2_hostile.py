@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from hpack import Encoder
 from http2_pair import Http2Pair, post, reply
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from observed import Kept, Script, faults, observed, opaque, pipeline_of
 
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.observer.detect import PREFACE
 from sidelight_sidecar.observer.http2_frames import MAX_BLOCK_BYTES
+from sidelight_sidecar.observer.http2_headers import DEFAULT_TABLE_BYTES
 from sidelight_sidecar.observer.http2_stream import MAX_STREAMS
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -146,8 +147,8 @@ def test_continuations_without_end(payload: bytes) -> None:
     flood = frame(HEADERS, 0, 3, b"") + frame(CONTINUATION, 0, 3, payload) * 65
     assert reason(flood) == "too_long"
     pipeline = pipeline_of(Kept())
-    for piece in (flood[:8000], flood[8000:]):
-        pipeline.feed(script(piece).frames)
+    pipeline.feed(script(flood[:200]).client(flood[200:]).frames)
+    assert pipeline.flows.opaque.counts == {("http2", "too_long"): 1}
     assert pipeline.context.budget.kept == 0
 
 
@@ -197,7 +198,7 @@ def test_table_larger_than_what_is_kept() -> None:
 
 
 def test_connection_that_lives_for_days_keeps_nothing() -> None:
-    """Thousands of streams leave no byte in the budget and nothing under way."""
+    """Thousands of streams leave nothing under way; the tables of HPACK are all that is kept."""
     kept = Kept()
     pipeline = pipeline_of(kept)
     pipeline.feed(script().frames)
@@ -211,7 +212,7 @@ def test_connection_that_lives_for_days_keeps_nothing() -> None:
         pipeline.feed(made.frames[1:])
     assert len(kept.exchanges) == 2000
     assert pipeline.tally.in_flight == 1
-    assert pipeline.context.budget.kept == 0
+    assert pipeline.context.budget.kept == 2 * DEFAULT_TABLE_BYTES
 
 
 # --- damaged bytes -------------------------------------------------------------------------------
@@ -229,6 +230,7 @@ def recorded() -> list[tuple[bool, bytes]]:
 PASSED = recorded()
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -265,6 +267,7 @@ frames = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.lists(frames, max_size=4)), max_size=12))
 def test_any_frames(passed: list[tuple[bool, list[bytes]]]) -> None:
     """Whatever order they come in."""
@@ -275,4 +278,18 @@ def test_any_frames(passed: list[tuple[bool, list[bytes]]]) -> None:
     pipeline.feed(made.add(codec.CLOSED).frames)
     assert faults(pipeline) == 0
     assert pipeline.tally.in_flight == 0
+    assert pipeline.context.budget.kept == 0
+
+
+def test_more_connections_than_the_budget_has_tables_for() -> None:
+    """Each takes a table for each direction; without one it is opaque, and gives all back."""
+    pipeline = pipeline_of(kept := Kept())
+    pipeline.context.budget.limit = 10 * DEFAULT_TABLE_BYTES
+    for flow in range(8):
+        one = Script(flow).client(PREFACE + GREETING + ASKED).engine(GREETING)
+        one.engine(frame(HEADERS, END_HEADERS | END_STREAM, 1, SAY))
+        pipeline.feed(one.frames)
+    assert len(kept.exchanges) == 5
+    assert pipeline.flows.opaque.counts == {("http2", "memory"): 3}
+    pipeline.feed([closed for flow in range(8) for closed in Script(flow).close().frames[1:]])
     assert pipeline.context.budget.kept == 0

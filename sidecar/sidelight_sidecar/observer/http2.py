@@ -259,7 +259,6 @@ class Http2Connection:
             if part.stream % 2:
                 self._check_used(part.stream)
             return
-        stream.deliver(at_ns)
         error = "overloaded" if code in _OVERLOADED else "upstream_reset"
         self._streams.fail(part.stream, at_ns, error)
 

@@ -6,7 +6,7 @@ followed.
 
 A passive reader needs not wait for the acknowledgement of a table's size: a sender says in its
 blocks what size it uses. It need only know the largest that it may come to use, which is what its
-peer has announced, at most `MAX_TABLE_BYTES`.
+peer has announced, at most `MAX_TABLE_BYTES`. The budget is asked for all of it.
 """
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
@@ -14,7 +14,7 @@ from hpack import Decoder, HPACKError, OversizedHeaderListError
 from sidelight_sidecar.observer.budget import Budget, Held
 from sidelight_sidecar.observer.dialects.base import Headers
 from sidelight_sidecar.observer.http1_head import MAX_HEAD_BYTES
-from sidelight_sidecar.observer.opaque import MALFORMED, TOO_LONG, NotFollowedError
+from sidelight_sidecar.observer.opaque import MALFORMED, MEMORY, TOO_LONG, NotFollowedError
 
 DEFAULT_TABLE_BYTES = 4096
 MAX_TABLE_BYTES = 1 << 16
@@ -33,8 +33,7 @@ class HeaderReader:
     def allow_table(self, size: int) -> None:
         """The other side has announced a table of `size`."""
         size = min(size, MAX_TABLE_BYTES)
-        more = size - self._decoder.max_allowed_table_size
-        if more > 0 and self._held.grow(more):
+        if size > self._decoder.max_allowed_table_size and self._held.set(size):
             self._decoder.max_allowed_table_size = size
 
     def read(self, block: bytes) -> tuple[Headers, Headers]:
@@ -43,6 +42,8 @@ class HeaderReader:
         Raises:
             NotFollowedError: it cannot be read, or is too long.
         """
+        if not self._held.size and not self._held.grow(DEFAULT_TABLE_BYTES):
+            raise NotFollowedError(MEMORY)
         try:
             fields = self._decoder.decode(block, raw=True)
         except OversizedHeaderListError as error:
@@ -61,5 +62,5 @@ class HeaderReader:
         return pseudo, headers
 
     def release(self) -> None:
-        """Give back what was taken for a larger table."""
+        """Give back what was taken for the table."""
         self._held.release()

@@ -86,15 +86,16 @@ class Streams:
     def complete(self, number: int, at_ns: int) -> None:
         """The engine has ended its side."""
         stream = self._open[number]
-        stream.deliver(at_ns)
         if stream.left_ns:
             self.fail(number, at_ns, "")
         else:
+            stream.deliver(at_ns)
             self._end(number).transaction.complete(at_ns)
 
     def fail(self, number: int, at_ns: int, error: str) -> None:
         """The engine has broken it off, or ended it after its client had left it."""
         stream = self._end(number)
+        stream.deliver(at_ns)
         transaction = stream.transaction
         transaction.exchange.engine_end_ns = at_ns
         if transaction.exchange.left_ns:
