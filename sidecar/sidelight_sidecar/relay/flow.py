@@ -5,12 +5,16 @@ Rules:
    reading stops until it has gone: nothing else is ever held, so a direction holds at most 64 KiB.
 2. End of bytes on one side ends the writing to the other, after what is kept; the other direction
    goes on. A reset on one side resets the other.
-3. A readiness event gets one read, so no flow starves another.
+3. A side gets one read in a round of the loop, so no flow starves another.
 4. No byte is invented. An engine that refuses the connection is a reset for the client.
+5. A side is watched edge-triggered unless it waits to be writable: the kernel need not look at it
+   again in each round. After a read that was filled, or an event that says more than that bytes are
+   there (an end, a reset, urgent data), it is asked again, until a read finds nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -35,12 +39,12 @@ every small chunk costs more than the chunk."""
 READ_BYTES = 1 << 16
 DRAIN_READS = 64
 """Reads of what a side had sent before its reset: 4 MiB, about the most a kernel holds for it."""
-IN = select.EPOLLIN
+IN = select.EPOLLIN | select.EPOLLRDHUP
 OUT = select.EPOLLOUT
 BROKEN = select.EPOLLERR | select.EPOLLHUP
-ONLY_ERRORS = select.EPOLLET
-"""Interest in nothing but errors. Edge-triggered, or a side that both ends have shut would be
-reported for ever."""
+EDGE = select.EPOLLET | select.EPOLLPRI
+"""With no other interest, `EDGE` is one in errors, each told once: level-triggered, a side that
+both ends have shut, or one with urgent data that nobody takes, would be reported for ever."""
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -102,7 +106,7 @@ class Side:
         self.ended = False
         self.shut = False
         self.connecting = not is_client
-        self.interest = IN if is_client else OUT
+        self.interest = IN | EDGE if is_client else OUT
         self.moved_bytes = 0
         self.read_bytes = FIRST_READ_BYTES
 
@@ -170,6 +174,7 @@ class Flow:
         side.moved_bytes += size
         if size == side.read_bytes:
             side.read_bytes = READ_BYTES
+            self._ask_again(side)
         if sent != size:
             delay_ns = NO_DELAY
             side.peer.pending = memoryview(data)[sent:]
@@ -187,7 +192,10 @@ class Flow:
             return
         if side.interest & IN:
             if events & (IN | BROKEN):
+                before = side.moved_bytes
                 self.readable(side)
+                if side.moved_bytes != before:
+                    self._ask_again(side)
         elif events & BROKEN and _error_of(side.socket):
             self.reset(side)
 
@@ -216,12 +224,12 @@ class Flow:
         self._close()
 
     def _connected(self, side: Side) -> bool:
-        """Finish the engine's connect; return False when it failed."""
-        if _error_of(side.socket):
+        """Finish the engine's connect; return False when it failed, or the engine left already."""
+        error = _error_of(side.socket)
+        side.connecting = error not in (0, errno.ECONNRESET)  # who resets had accepted before
+        if error:
             self.reset(side)
-            return False
-        side.connecting = False
-        return True
+        return not error
 
     def _flush(self, side: Side) -> bool:
         """Write what is kept for a side; return False when the flow was closed by that."""
@@ -271,10 +279,16 @@ class Flow:
             interest |= IN
         if side.pending is not None or side.connecting:
             interest |= OUT
-        interest = interest or ONLY_ERRORS
+        else:
+            interest |= EDGE
         if not self.closed and interest != side.interest:
             side.interest = interest
             self.shared.epoll.modify(side.fd, interest)
+
+    def _ask_again(self, side: Side) -> None:
+        """Have the kernel report this side once more if there is anything to report."""
+        if not self.closed:
+            self.shared.epoll.modify(side.fd, side.interest)
 
     def _pass_on_rest(self, side: Side) -> None:
         """Forward what a side had sent before it reset, as the kernel would without the relay."""

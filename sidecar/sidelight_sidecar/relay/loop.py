@@ -1,7 +1,7 @@
 """The relay's one loop: accept, dispatch, and the few things that happen by time.
 
 Rules:
-1. One thread, one epoll, level-triggered. Nothing here blocks but the wait for events.
+1. One thread, one epoll. Nothing here blocks but the wait for events.
 2. New connections are accepted after a round's events, so that no event of a closed descriptor
    reaches a new flow that got the same number.
 3. Out of descriptors or memory, accepting rests for 100 ms; flows go on, and clients wait in the
