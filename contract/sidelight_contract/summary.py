@@ -124,15 +124,25 @@ class RelayCounters(msgspec.Struct, omit_defaults=True):
     flows_gapped_no_observer: int = 0
     """Connections of which bytes were not observed because no observer ran."""
     gap_bytes: int = 0
+    held: list[int] = []
+    """Reads by how long the relay held them; its bounds are `HELD_BOUNDS_NS` of the sidecar."""
+    held_ns: int = 0
+    """Sum over all reads in `held`."""
     connect_errors: int = 0
     resets_client: int = 0
     resets_engine: int = 0
+    refused_exhausted: int = 0
+    """Connections reset because the relay had no descriptor or memory for the engine's side."""
     refused_not_redirected: int = 0
     accept_errors: int = 0
     observer_starts: int = 0
     bytes_to_engine: int = 0
     bytes_to_client: int = 0
+    queue_bytes: int = 0
+    """Frames that wait for the observer: now, and the most there ever were."""
     queue_bytes_high_water: int = 0
+    queue_frames: int = 0
+    queue_frames_high_water: int = 0
 
     # Of a tap in the relay's place, which reads packets.
     tap_packets: int = 0
@@ -174,7 +184,7 @@ class SidecarState(msgspec.Struct, omit_defaults=True):
     """Why the newest configuration file is not in force; empty when it is."""
     in_flight: int = 0
     flows_unparsed: int = 0
-    """Connections whose bytes could not be followed (not HTTP/1.1, or ambiguous framing)."""
+    """Connections whose bytes are not read: TLS, upgrades, or what cannot be followed."""
 
 
 class Summary(msgspec.Struct):
