@@ -246,3 +246,13 @@ async def test_what_usage_said_is_not_counted_again() -> None:
     assert exchange.tokenized_prompt == 2
     assert exchange_with_usage.tokenized_prompt is None
     assert exchange_with_usage.tokenized_output == 1
+
+
+def test_without_a_tokenizer_for_good_nothing_waits() -> None:
+    """What waited is estimated, and so is what ends later."""
+    world = World(Engine())
+    first = world.ended()
+    world.counter.stop_waiting()
+    second = world.ended()
+    assert world.kept.counted_exchanges == [first, second]
+    assert (len(world.counter), world.budget.kept) == (0, 0)

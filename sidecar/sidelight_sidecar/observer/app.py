@@ -23,6 +23,7 @@ from sidelight_sidecar.observer.engine.metrics import EngineCollector
 from sidelight_sidecar.observer.engine.worker import STEP_SECONDS, EngineWorker
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
 from sidelight_sidecar.observer.pipeline import Pipeline
+from sidelight_sidecar.observer.self_metrics import account_for_processes
 
 FRAMES_FD = 3
 POLL_SECONDS = 2.0
@@ -100,15 +101,32 @@ async def watch_config(pipeline: Pipeline, file: ConfigFile) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
+def register_live(pipeline: Pipeline, worker: EngineWorker) -> None:
+    """Add the metrics that only a live observer has: of its own cost, and of asking the engine."""
+    account_for_processes(pipeline.metrics.registry, relay_pid=os.getppid())
+    pipeline.metrics.registry.register(EngineCollector(worker))
+
+
 async def ask_engine(pipeline: Pipeline) -> None:
-    """Read the engine's queue and have its tokenizer count, off the path, until cancelled."""
+    """Read the engine's queue and have its tokenizer count, off the path, until cancelled.
+
+    A fault here ends the questions, and nothing else: tokens are estimates from then on.
+    """
     async with http_engine_client() as client:
         worker = EngineWorker(client, pipeline.counter, time.monotonic_ns, pipeline.read_queue)
-        pipeline.metrics.registry.register(EngineCollector(worker))
+        register_live(pipeline, worker)
         while True:
             worker.allow(tokenizer=pipeline.config.tokenizer == "Auto")
             pipeline.context.keep_text = not worker.hopeless
-            await worker.step(pipeline.flows.engine_address, in_flight=pipeline.tally.in_flight)
+            try:
+                await worker.step(pipeline.flows.engine_address, in_flight=pipeline.tally.in_flight)
+            except Exception as error:  # noqa: BLE001 - see above
+                fault = {"error": type(error).__name__}  # a message could hold what passed
+                log.error("engine_questions_ended", extra={"fields": fault})  # noqa: TRY400
+                worker.allow(tokenizer=False)
+                pipeline.context.keep_text = False
+                pipeline.counter.stop_waiting()
+                return
             await asyncio.sleep(STEP_SECONDS)
 
 

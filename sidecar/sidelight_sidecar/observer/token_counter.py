@@ -20,6 +20,7 @@ class TokenCounter:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._waiting: deque[Exchange] = deque()
+        self._most = MAX_WAITING
 
     def __len__(self) -> int:
         """How many exchanges wait."""
@@ -41,7 +42,7 @@ class TokenCounter:
     def finished(self, exchange: Exchange) -> None:
         """Pass on; then count, or let it wait for the tokenizer."""
         self._consumer.finished(exchange)
-        if _countable(exchange) and len(self._waiting) < MAX_WAITING:
+        if _countable(exchange) and len(self._waiting) < self._most:
             self._waiting.append(exchange)
         else:
             self.settle(exchange)
@@ -68,8 +69,13 @@ class TokenCounter:
         if exchange.generating or exchange.prompt_tokens is not None:
             self._consumer.counted(exchange)
 
+    def stop_waiting(self) -> None:
+        """No tokenizer will ever come: what waits is estimated, and nothing waits any more."""
+        self._most = 0
+        self.settle_all()
+
     def settle_all(self) -> None:
-        """No tokenizer will come: what waits is estimated."""
+        """What waits is estimated."""
         while (exchange := self.next()) is not None:
             self.settle(exchange)
 

@@ -1,0 +1,85 @@
+"""docs/metrics.md from the metrics themselves, so that names, labels and help are always right.
+
+`python hack/metrics_doc.py > docs/metrics.md`; `make generate` does it, and a test compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from prometheus_client.registry import Collector
+
+from sidelight_contract.config import SidecarConfig
+from sidelight_sidecar.observer.app import register_live
+from sidelight_sidecar.observer.engine.client import Answer
+from sidelight_sidecar.observer.engine.worker import EngineWorker
+from sidelight_sidecar.observer.pipeline import Pipeline
+
+PREAMBLE = """# Metrics
+
+What a sidecar serves on `/metrics` (port 15020), in Prometheus' text format or in OpenMetrics (with
+exemplars: the trace id of the request's `traceparent`). This page is made from the code by
+`make generate`.
+
+Times are those of the relay's reads, on its monotonic clock:
+
+* **time to first token**: first byte of the request to the first read that brought output; streams
+  alone. A role, a comment, a `ping` or `response.created` is no output; reasoning and tool calls
+  are.
+* **time per output token**: from the first such read to the last, divided by the tokens after the
+  first; streams alone that ended well, with one choice and the engine's own count of tokens.
+* **inter-chunk latency**: between reads that brought output. A chunk is not a token.
+* **request duration**: first byte of the request to the last byte of the response.
+
+`model` is the engine's own word, never the client's: at most 32 of them, then `_other`; `_unknown`
+where the engine said none. `operation` is the API: `chat`, `text_completion`, `responses`,
+`messages`, `generate`, `embeddings`, `infer`, or `other` for what is no inference.
+
+Counts of tokens from different sources are never in one series: `sidelight_output_tokens_total` is
+the engine's usage alone, `sidelight_tokens_tokenized_total` what the engine's own tokenizer counted
+where usage was missing, `sidelight_tokens_estimated_total` counted events where there was neither.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+"""
+
+
+class Nobody:
+    """An engine that is never asked."""
+
+    async def get(self, address: str, path: str) -> Answer:
+        """Nothing."""
+        raise NotImplementedError(address + path)
+
+    async def post(self, address: str, path: str, body: bytes) -> Answer:
+        """Nothing."""
+        raise NotImplementedError(address + path + str(body))
+
+
+def collectors() -> list[Collector]:
+    """Everything that a running observer registers."""
+    pipeline = Pipeline(0, 0, SidecarConfig(version=1))
+    register_live(pipeline, EngineWorker(Nobody(), pipeline.counter, int, lambda _: None))
+    return list(pipeline.metrics.registry._collector_to_names)
+
+
+def rows() -> Iterator[str]:
+    """One table row for each family, without their samples' suffixes but `_total`."""
+    for collector in collectors():
+        families = collector.collect()
+        for family in families:
+            own = getattr(family, "_labelnames", None)
+            names = own if own is not None else getattr(collector, "_labelnames", ())
+            suffix = "_total" if family.type == "counter" else ""
+            labels = ", ".join(f"`{name}`" for name in names)
+            yield f"| `{family.name}{suffix}` | {family.type} | {labels} | {family.documentation} |"
+
+
+def page() -> str:
+    """The whole page."""
+    return PREAMBLE + "\n".join(sorted(rows())) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
