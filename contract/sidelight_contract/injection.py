@@ -31,6 +31,10 @@ class InjectionRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     port: int
     """The port on which the engine is reached."""
     edits: list[Edit] = []
+    config_hash: str = ""
+    """Names what cannot change while the pod runs; see `inject/fingerprint.py`. "" before 0.2."""
+    image: str = ""
+    """Image of the sidecar, as it was asked for."""
     version: int = INJECTION_VERSION
 
 

@@ -29,6 +29,8 @@ MANAGED_BY = "sidelight"
 # --- names inside an injected pod ----------------------------------------------------------------
 SIDECAR_CONTAINER = "sidelight"
 INIT_CONTAINER = "sidelight-init"
+TAP_CONTAINER = "sidelight-tap"
+"""The ephemeral container that observes a pod which was running already."""
 CONFIG_VOLUME = "sidelight-config"
 TOKEN_VOLUME = "sidelight-token"  # noqa: S105 - the name of a volume
 CONFIG_DIRECTORY = "/etc/sidelight/config"
@@ -56,6 +58,13 @@ def config_name(model: str) -> str:
     return f"sidelight-{model}"
 
 
+def attach_name(model: str) -> str:
+    """Name of the Secret with the key for attached taps. A dot: `sidelight-` begins the names that
+    other models' objects may have.
+    """
+    return f"sidelight.attach.{model}"
+
+
 class ConditionType(StrEnum):
     """Conditions in an ObservedModel's status."""
 
@@ -65,6 +74,8 @@ class ConditionType(StrEnum):
     """Every selected pod carries a sidecar."""
     TRAFFIC_OBSERVED = "TrafficObserved"
     """At least one request was seen by a sidecar of a pod that now exists."""
+    BREAKER_OPEN = "BreakerOpen"
+    """Sidelight stays out of a workload whose pods did not start because of it."""
 
 
 class Reason(StrEnum):
@@ -90,6 +101,7 @@ class Reason(StrEnum):
     PROBE_NOT_SUPPORTED = "ProbeNotSupported"
     UNSUPPORTED_POD = "UnsupportedPod"
     INJECTION_FAILED = "InjectionFailed"
+    BREAKER_OPEN = "BreakerOpen"
 
     # why a mode was chosen
     MODE_REQUESTED = "ModeRequested"
@@ -106,6 +118,14 @@ class Reason(StrEnum):
     SIDECAR_REFUSED_TOKEN = "SidecarRefusedToken"  # noqa: S105 - a reason
     SUMMARY_NOT_UNDERSTOOD = "SummaryNotUnderstood"
 
+    # live attach: why a tap is there, and why a running pod has none (yet)
+    ATTACHED_TO_RUNNING_POD = "AttachedToRunningPod"
+    ATTACH_PENDING = "AttachPending"
+    ATTACH_REFUSED = "AttachRefused"
+    ATTACH_HALTED = "AttachHalted"
+    TAP_STARTING = "TapStarting"
+    TAP_ENDED = "TapEnded"
+
     # conditions
     ALL_PODS_OBSERVED = "AllPodsObserved"
     SOME_PODS_NOT_OBSERVED = "SomePodsNotObserved"
@@ -117,6 +137,14 @@ class Reason(StrEnum):
     NO_SIDECAR_ANSWERED = "NoSidecarAnswered"
     SPEC_NOT_UNDERSTOOD = "SpecNotUnderstood"
     CONFIG_NOT_WRITTEN = "ConfigNotWritten"
+    BREAKER_CLOSED = "BreakerClosed"
+
+    # why the circuit breaker opened
+    PODS_REJECTED = "PodsRejected"
+    SIDECAR_IMAGE_NOT_PULLED = "SidecarImageNotPulled"
+    SIDECAR_NOT_CREATED = "SidecarNotCreated"
+    INIT_CONTAINER_FAILED = "InitContainerFailed"
+    SIDECAR_CRASHED = "SidecarCrashed"
 
 
 class InterceptionMode(StrEnum):
@@ -124,6 +152,7 @@ class InterceptionMode(StrEnum):
 
     REDIRECT = "Redirect"
     PORT_TAKEOVER = "PortTakeover"
+    TAP = "Tap"
 
 
 class TokenSource(StrEnum):

@@ -16,6 +16,7 @@ from sidelight_contract.spec import Resource
 
 MAX_VERSIONS = 10
 MAX_NAMED_PODS = 20
+MAX_BREAKERS = 50
 
 
 class StatusPart(Resource):
@@ -29,7 +30,9 @@ class StatusPart(Resource):
 class Condition(StatusPart):
     """A standard Kubernetes condition."""
 
-    type: str = Field(description="What it is about: Ready, Injected, TrafficObserved.")
+    type: str = Field(
+        description="What it is about: Ready, Injected, TrafficObserved or BreakerOpen."
+    )
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     reason: str = Field(description="Why, in one word; docs/reasons.md lists all.")
     message: str = Field(description="Why, in a sentence.")
@@ -59,6 +62,23 @@ class Pods(StatusPart):
     )
     not_observed_total: int = Field(
         default=0, description="How many there are, if more than are named."
+    )
+
+
+class BreakerEntry(StatusPart):
+    """A workload that Sidelight stays out of, because its pods did not start because of it."""
+
+    workload: str = Field(description="The workload, as in `kubectl get deployment/chat`.")
+    reason: str = Field(description="What kept its pods from starting, in one word.")
+    message: str = Field(description="What kept its pods from starting, as Kubernetes said it.")
+    since: str = Field(
+        description="When the breaker opened.", json_schema_extra={"format": "date-time"}
+    )
+    generation: int = Field(
+        description="Generation of the spec under which it opened; another one closes it."
+    )
+    release: str = Field(
+        description="Sidelight's release and sidecar image then; another one closes it."
     )
 
 
@@ -164,7 +184,7 @@ class ObservedModelStatus(StatusPart):
     observed_generation: int = Field(description="Generation of the spec that was acted on.")
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready, Injected, TrafficObserved.",
+        description="Ready, Injected, TrafficObserved, BreakerOpen.",
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
@@ -175,6 +195,11 @@ class ObservedModelStatus(StatusPart):
         default_factory=list, description="Modes in force, and why."
     )
     window_seconds: int = Field(default=300, description="What `window` and `traffic` cover.")
+    breaker: list[BreakerEntry] = Field(
+        default_factory=list,
+        description="Workloads whose circuit breaker is open: new pods of theirs are admitted "
+        f"without a sidecar. At most {MAX_BREAKERS}.",
+    )
     traffic: Traffic | None = Field(
         default=None, description="Figures over the last minutes, all versions together."
     )

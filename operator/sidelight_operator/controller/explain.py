@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sidelight_contract.names import Reason
 from sidelight_operator.controller.models import Model, parse_time
-from sidelight_operator.controller.pods import Refusal, workload_of
+from sidelight_operator.controller.pods import Refusal
+from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import Json
 
 Explain = Callable[[Json, Mapping[str, str], Sequence[Model]], Refusal | None]

@@ -3,7 +3,6 @@
 Five thousand raw pods are some 150 MB; as `PodView` they are a few.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,15 +122,3 @@ def _sidecar_ready(status: Json) -> bool:
         for statuses in lists
         for item in statuses or ()
     )
-
-
-def workload_of(metadata: Json) -> str:
-    """The owner as kubectl takes it, such as `deployment/chat`; "" for a pod without one."""
-    for owner in metadata.get("ownerReferences") or ():
-        if owner.get("controller"):
-            if owner["kind"] == "ReplicaSet" and "pod-template-hash" in (
-                metadata.get("labels") or {}
-            ):
-                return "deployment/" + re.sub(r"-[^-]+$", "", owner["name"])
-            return f"{owner['kind'].lower()}/{owner['name']}"
-    return ""

@@ -16,6 +16,8 @@ from sidelight_contract.spec import RequestedMode
 from sidelight_operator import __version__
 from sidelight_operator.inject.detect import Found, find_engine
 from sidelight_operator.inject.edits import Editor
+from sidelight_operator.inject.fingerprint import config_hash
+from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.inject.probes import move_probes
 from sidelight_operator.inject.selectors import matches
 from sidelight_operator.inject.sidecar import redirect_container, sidecar_container, volumes
@@ -96,6 +98,14 @@ def _model_for(pod: Json, models: Sequence[ObservedModelView]) -> ObservedModelV
     if labels.get(names.LABEL_INJECT) == "false":
         raise RefusedError(
             Reason.OPTED_OUT, f'the pod carries the label {names.LABEL_INJECT}: "false"'
+        )
+    workload = workload_of(pod.get("metadata") or {})
+    if workload in selecting[0].breaker:
+        raise RefusedError(
+            Reason.BREAKER_OPEN,
+            f"pods of {workload} did not start because of Sidelight; status.breaker of "
+            f"ObservedModel {selecting[0].name} says why. It closes when the ObservedModel's spec "
+            "or Sidelight's release or image changes",
         )
     return selecting[0]
 
@@ -191,6 +201,7 @@ def _inject(
     else:
         ports = move_engine(container, found, editor)
     sidecar = sidecar_container(settings, model, mode, found, ports)
+    fingerprint = config_hash([*added, sidecar], volumes(model))
     spec = pod["spec"]
     if settings.native_sidecar:
         added.append(sidecar)
@@ -208,6 +219,7 @@ def _inject(
         release=__version__, model=model, mode=mode.value, mode_reason=reason.value,
         mode_message=message, engine=found.type.value, container=found.container,
         port=found.port, edits=editor.edits,
+        config_hash=fingerprint, image=settings.sidecar_image,
     )  # fmt: skip
     metadata["annotations"] = {
         _DEFAULT_CONTAINER: found.container,

@@ -25,6 +25,8 @@ class ObservedModelView:
 
     name: str
     spec: ObservedModelSpec
+    breaker: frozenset[str] = frozenset()
+    """Workloads that the circuit breaker keeps Sidelight out of, such as `deployment/chat`."""
 
 
 @dataclass(frozen=True, slots=True)

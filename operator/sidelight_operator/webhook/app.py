@@ -16,6 +16,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from sidelight_contract import names
 from sidelight_operator.controller.logs import configure_logging
 from sidelight_operator.inject import InjectionSettings
+from sidelight_operator.inject.breaker import open_breakers
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
 from sidelight_operator.webhook import HANDLER_ID
@@ -64,8 +65,9 @@ def make_registry(view: ClusterView, admission: Admission) -> kopf.OperatorRegis
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.event(names.GROUP, names.API_VERSION, names.PLURAL, registry=registry, id="model")
-    async def model(event: Any, meta: Any, spec: Any, **_: Any) -> None:
-        view.model_event(event["type"], meta["namespace"], meta["name"], spec)
+    async def model(event: Any, meta: Any, spec: Any, status: Any, **_: Any) -> None:
+        breaker = open_breakers(status, meta.get("generation", 1))
+        view.model_event(event["type"], meta["namespace"], meta["name"], spec, breaker)
 
     @kopf.on.event("v1", "namespaces", registry=registry, id="namespace")
     async def namespace(event: Any, meta: Any, **_: Any) -> None:

@@ -42,9 +42,14 @@ class ClusterView:
             self._namespaces[name] = NamespaceFacts(dict(labels))
 
     def model_event(
-        self, kind: str | None, namespace: str, name: str, spec: Mapping[str, Any]
+        self,
+        kind: str | None,
+        namespace: str,
+        name: str,
+        spec: Mapping[str, Any],
+        breaker: frozenset[str] = frozenset(),
     ) -> None:
-        """An ObservedModel is there, has changed or has gone."""
+        """An ObservedModel is there, has changed or has gone; `breaker`: see `open_breakers`."""
         models = self._models.setdefault(namespace, {})
         models.pop(name, None)
         self.seen_models.discard((namespace, name))
@@ -59,4 +64,4 @@ class ClusterView:
                 extra={"namespace": namespace, "model": name, "errors": error.error_count()},
             )
             return
-        models[name] = ObservedModelView(name, parsed)
+        models[name] = ObservedModelView(name, parsed, breaker)
