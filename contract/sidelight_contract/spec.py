@@ -155,6 +155,7 @@ class RequestedMode(StrEnum):
     AUTO = "Auto"
     REDIRECT = "Redirect"
     PORT_TAKEOVER = "PortTakeover"
+    TAP = "Tap"
 
 
 class Interception(Resource):
@@ -165,7 +166,9 @@ class Interception(Resource):
         description="Redirect: an init container with NET_ADMIN redirects the engine's port in "
         "the pod's own network namespace; nothing about the engine changes. PortTakeover: the "
         "engine is moved to another port by its own argument or environment variable and the "
-        "sidecar takes its place; needs no privilege and a known engine. Auto (default): Redirect "
+        "sidecar takes its place; needs no privilege and a known engine. Tap: nothing in the path; "
+        "a container with NET_RAW reads the pod's packets, and counts what it loses rather than "
+        "delay anything (docs/attach.md). Auto (default): Redirect "
         "where the namespace's Pod Security level allows it, else PortTakeover; status says which "
         "and why.",
     )
@@ -180,6 +183,19 @@ class Version(Resource):
         max_length=8,
         description="Pod labels to look at, in order; the first that is there names the version. "
         "A pod with none of them is known by its engine's image tag.",
+    )
+
+
+class Rollout(Resource):
+    """What happens to pods that are there already."""
+
+    attach_running: bool = Field(
+        default=False,
+        description="Observe pods that were there before the ObservedModel without a restart: an "
+        "ephemeral container in mode Tap is added to them, one pod at a time, once; it cannot be "
+        "removed but by a restart, and ends itself when the pod is no longer selected. Default "
+        "false: it needs NET_RAW (not under Pod Security restricted) and the chart's value "
+        "liveAttach.enabled (docs/attach.md).",
     )
 
 
@@ -203,4 +219,7 @@ class ObservedModelSpec(Resource):
     )
     version: Version = Field(
         default_factory=Version, description="Where the model version's name comes from."
+    )
+    rollout: Rollout = Field(
+        default_factory=Rollout, description="What happens to pods that are there already."
     )
