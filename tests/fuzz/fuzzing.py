@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -22,7 +22,7 @@ CRASHES = Path(__file__).parents[1] / "fixtures" / "crashes"
 MAX_KEPT = 3000
 THOROUGH_EVERY = 16
 """Exposition and summary are ten times the cost of all else; one input in so many is asked them."""
-MAX_SHRINKING = 3000
+MAX_SHRINKING = 2000
 
 
 class Fuzzer:
@@ -98,42 +98,64 @@ def fails(data: bytes) -> str:
     return ""
 
 
-def _smaller(settings: int, made: list[Record]) -> Iterator[tuple[int, list[Record]]]:
-    """Simpler inputs, the much simpler first."""
-    size = len(made)
-    while size:
-        for start in range(0, len(made), size):
-            yield settings, made[:start] + made[start + size :]
-        size //= 2
-    for bit in range(8):
-        if settings >> bit & 1:
-            yield settings & ~(1 << bit), made
-    for at, record in enumerate(made):
-        width = len(record.payload)
-        while width:
-            for start in range(0, len(record.payload), width):
-                shorter = record.payload[:start] + record.payload[start + width :]
-                yield settings, [*made[:at], record._replace(payload=shorter), *made[at + 1 :]]
-            width //= 2
+class _Shrinker:
+    """Takes away what the failure does not need: records, then their bytes."""
+
+    def __init__(self, data: bytes, what: Callable[[bytes], str]) -> None:
+        self._what = what
+        self._first = what(data)
+        self._left = MAX_SHRINKING
+        self.settings, self.made = decode(data)
+
+    def _still(self, settings: int, made: list[Record]) -> bool:
+        if not self._left:
+            return False
+        self._left -= 1
+        return self._what(encode(settings, made)) == self._first
+
+    def records(self) -> None:
+        """Leave out records, many at a time and then one by one."""
+        size = len(self.made)
+        while size:
+            start = 0
+            while start < len(self.made):
+                fewer = self.made[:start] + self.made[start + size :]
+                if self._still(self.settings, fewer):
+                    self.made = fewer
+                else:
+                    start += size
+            size //= 2
+
+    def payload(self, at: int) -> None:
+        """Leave out bytes of one record."""
+        size = len(self.made[at].payload)
+        while size:
+            start = 0
+            while start < len(payload := self.made[at].payload):
+                shorter = self.made[at]._replace(payload=payload[:start] + payload[start + size :])
+                made = [*self.made[:at], shorter, *self.made[at + 1 :]]
+                if self._still(self.settings, made):
+                    self.made = made
+                else:
+                    start += size
+            size //= 2
+
+    def bits(self) -> None:
+        """Leave out settings."""
+        for bit in range(8):
+            less = self.settings & ~(1 << bit)
+            if less != self.settings and self._still(less, self.made):
+                self.settings = less
 
 
 def shrink(data: bytes, what: Callable[[bytes], str] = fails) -> bytes:
     """A smaller input that fails in the same way."""
-    first = what(data)
-    settings, made = decode(data)
-    left = MAX_SHRINKING
-    progress = True
-    while progress and left:
-        progress = False
-        for candidate in _smaller(settings, made):
-            left -= 1
-            if what(encode(*candidate)) == first:
-                settings, made = candidate
-                progress = True
-                break
-            if not left:
-                break
-    smaller = encode(settings, made)
+    shrinker = _Shrinker(data, what)
+    shrinker.records()
+    shrinker.bits()
+    for at in range(len(shrinker.made)):
+        shrinker.payload(at)
+    smaller = encode(shrinker.settings, shrinker.made)
     return smaller if what(smaller) else data
 
 

@@ -43,6 +43,16 @@ FIELDS = (
 )  # fmt: skip
 
 
+def _deep(levels: int, *, of_objects: bool) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"error": value} if of_objects else [value]
+    return value
+
+
+_DEEP = [_deep(n, of_objects=kind) for n in (3, 500, 900, 950, 980) for kind in (True, False)]
+
+
 def odd_value(rng: Random, depth: int = 0) -> Any:
     """A value that no server means."""
     match rng.randrange(13):
@@ -57,14 +67,11 @@ def odd_value(rng: Random, depth: int = 0) -> Any:
         case 4:
             return rng.choice(["\0", "\u2028", "\x1b[0m", '"\\\n', "\U0001f600", "é" * 100, "stop"])
         case 5 if depth < 3:
-            return [odd_value(rng, depth + 1) for _ in range(rng.choice([0, 1, 2, 200]))]
+            return [odd_value(rng, depth + 1)] * rng.choice([0, 1, 2, 200])
         case 6 if depth < 3:
             return {rng.choice(FIELDS): odd_value(rng, depth + 1) for _ in range(rng.randrange(4))}
-        case 7:
-            value: Any = rng.choice([[], {}, "x"])
-            for _ in range(rng.choice([2, 100, 900, 980])):
-                value = [value] if rng.random() < 0.5 else {rng.choice(FIELDS): value}
-            return value
+        case 7 if depth == 0:
+            return rng.choice(_DEEP)
         case 8:
             return {}
         case 9:
@@ -197,7 +204,8 @@ def mutate_records(rng: Random, records: list[Record], other: list[Record]) -> l
         if not records:
             return list(other)
         rng.choice(_ON_RECORDS)(rng, records, other)
-    return _cut(records)
+        records = _cut(records)
+    return records
 
 
 def _cut(records: list[Record]) -> list[Record]:

@@ -34,7 +34,7 @@ def abandonment_of(exchange: Exchange, reading: QueueReading | None) -> Abandonm
         return None
     stop = None
     if exchange.engine_end_ns:
-        stop = (exchange.engine_end_ns - exchange.left_ns) / 1e9
+        stop = max(0, exchange.engine_end_ns - exchange.left_ns) / 1e9
     return Abandonment(_phase(exchange, reading), stop, exchange.bytes_after_left)
 
 

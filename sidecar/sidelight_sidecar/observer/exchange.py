@@ -29,7 +29,10 @@ def status_error(status: int) -> str:
 
 
 class Exchange:
-    """Timings are nanoseconds of the relay's monotonic clock; 0: it never came to that."""
+    """Timings are nanoseconds of the relay's monotonic clock; 0: it never came to that.
+
+    No span is negative, though the tap's clock, the kernel's, may be set back.
+    """
 
     __slots__ = (
         "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
@@ -142,14 +145,14 @@ class Exchange:
         """Seconds from the first byte of the request to the first output; streams only."""
         if not (self.stream and self.first_output_ns):
             return None
-        return (self.first_output_ns - self.start_ns) / 1e9
+        return max(0, self.first_output_ns - self.start_ns) / 1e9
 
     @property
     def time_to_first_output(self) -> float | None:
         """The same to the first output that is no reasoning; only where reasoning came before."""
         if not (self.stream and self.reasoned and self.first_visible_ns):
             return None
-        return (self.first_visible_ns - self.start_ns) / 1e9
+        return max(0, self.first_visible_ns - self.start_ns) / 1e9
 
     @property
     def time_per_output_token(self) -> float | None:
@@ -162,12 +165,12 @@ class Exchange:
         later = (self.output_tokens or 0) - self.first_arrival_tokens
         if later < 1:
             return None
-        return (self.last_output_ns - self.first_output_ns) / 1e9 / later
+        return max(0, self.last_output_ns - self.first_output_ns) / 1e9 / later
 
     @property
     def duration(self) -> float:
         """Seconds from the first byte of the request to the last of the response."""
-        return (self.stop_ns - self.start_ns) / 1e9
+        return max(0, self.stop_ns - self.start_ns) / 1e9
 
     @property
     def overhead(self) -> float | None:
@@ -228,7 +231,7 @@ class Exchange:
         self.arrivals += 1
         gap = None
         if self.first_output_ns:
-            gap = (at_ns - self.last_output_ns) / 1e9
+            gap = max(0, at_ns - self.last_output_ns) / 1e9
             self.gaps.add(gap)
         else:
             self.first_output_ns = at_ns
