@@ -66,6 +66,7 @@ class Side:
 
     Attributes:
         pending: bytes for this side that it did not take yet.
+        pending_ns: when these were read from the other.
         ended: no more bytes come from it.
         shut: it was told that no more bytes come.
         connecting: its connection is not made yet.
@@ -87,6 +88,7 @@ class Side:
         "peer",
         "peer_fd",
         "pending",
+        "pending_ns",
         "read_bytes",
         "shut",
         "socket",
@@ -103,6 +105,7 @@ class Side:
         self.bytes_kind = CLIENT_BYTES if is_client else ENGINE_BYTES
         self.eof_kind = CLIENT_EOF if is_client else ENGINE_EOF
         self.pending: memoryview | None = None
+        self.pending_ns = 0
         self.ended = False
         self.shut = False
         self.connecting = not is_client
@@ -178,6 +181,7 @@ class Flow:
         if sent != size:
             delay_ns = NO_DELAY
             side.peer.pending = memoryview(data)[sent:]
+            side.peer.pending_ns = at_ns
             self._watch(side)
             self._watch(side.peer)
         elif delay_ns > MAX_DELAY_NS:
@@ -241,8 +245,9 @@ class Flow:
             except OSError:
                 self.reset(side)
                 return False
-            rest = side.pending[sent:]
-            side.pending = rest or None
+            side.pending = side.pending[sent:] or None
+            if side.pending is None:
+                self.shared.counters.hold(monotonic_ns() - side.pending_ns, 1)
         if side.pending is None and side.peer.ended:
             self._shut(side)
         self._watch(side)

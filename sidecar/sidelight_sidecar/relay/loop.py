@@ -262,6 +262,7 @@ class Relay:
         try:
             engine = self._engine_socket(_family(to[0]))
         except OSError:
+            self._counters.refused_exhausted += 1
             _refuse(client)
             return False
         client.setblocking(False)
@@ -272,6 +273,7 @@ class Relay:
         try:
             flow = Flow(self._next_flow, self._shared, client, engine, (address, to))
         except OSError:
+            self._counters.refused_exhausted += 1
             _refuse(client)
             engine.close()
             self._rest_accepting()

@@ -30,6 +30,7 @@ from sidelight_sidecar.frames.codec import (
     STATS,
     FrameDecoder,
 )
+from sidelight_sidecar.frames.stats import HELD_SAMPLE
 from sidelight_sidecar.relay.counters import Counters
 
 BATCH_BYTES = 1 << 16
@@ -76,12 +77,15 @@ class Tee:
 
     __slots__ = (
         "_batch",
+        "_block_frames",
         "_blocks",
         "_counters",
         "_limit",
         "_notice_room",
         "_open",
+        "_queued_frames",
         "_room",
+        "_sample_at",
         "_sent",
         "_unobserved",
         "blocked",
@@ -94,12 +98,15 @@ class Tee:
         self._counters = counters
         self._open: dict[int, TeeState] = {}
         self._unobserved: dict[int, TeeState] = {}
+        self._sample_at = 0
         self.socket: socket.socket | None = None
         self._clear()
 
     def _clear(self) -> None:
         self._batch: list[bytes] = []
         self._blocks: deque[bytes] = deque()
+        self._block_frames: deque[int] = deque()  # how many frames each block has
+        self._queued_frames = 0  # in all blocks
         self._sent = 0  # bytes of the first block that are already written
         self._room = self._limit
         self._notice_room = self._limit  # with this room or less, `_notice` is called
@@ -172,6 +179,7 @@ class Tee:
 
     def stats(self, at_ns: int) -> None:
         """Queue the counters, if they fit."""
+        self._counters.queue_bytes, self._counters.queue_frames = self._queued()
         payload = self._counters.to_json().encode()
         if self.socket is not None and self._room >= HEADER_BYTES + len(payload):
             self._append(0, STATS, at_ns, NO_DELAY, payload)
@@ -191,6 +199,7 @@ class Tee:
                 self._sent += sent
                 if self._sent == len(block):
                     blocks.popleft()
+                    self._queued_frames -= self._block_frames.popleft()
                     self._sent = 0
         except BlockingIOError:
             self.blocked = True
@@ -220,14 +229,33 @@ class Tee:
         """Turn the batch into one block, so that a queued frame costs no more than its bytes."""
         if not self._batch:
             return
+        self._queued()
+        self._sample_held()
         self._blocks.append(b"".join(self._batch))
+        self._block_frames.append(len(self._batch) // 2)
+        self._queued_frames += len(self._batch) // 2
         self._batch.clear()
         self.due_ns = NEVER
         self._notice_room = self._limit
+
+    def _queued(self) -> tuple[int, int]:
+        """Return how many bytes and frames wait, and remember the most there were."""
         counters = self._counters
-        counters.queue_bytes_high_water = max(
-            counters.queue_bytes_high_water, self._limit - self._room
-        )
+        frames = self._queued_frames + len(self._batch) // 2
+        size = self._limit - self._room
+        counters.queue_frames_high_water = max(counters.queue_frames_high_water, frames)
+        counters.queue_bytes_high_water = max(counters.queue_bytes_high_water, size)
+        return size, frames
+
+    def _sample_held(self) -> None:
+        """Measure every so manieth frame of the batch; here, for no chunk has to wait for it."""
+        batch = self._batch
+        frames = len(batch) // 2
+        for index in range(self._sample_at, frames, HELD_SAMPLE):
+            delay_ns = HEADER.unpack(batch[2 * index])[3]
+            if delay_ns != NO_DELAY:
+                self._counters.hold(delay_ns, HELD_SAMPLE)
+        self._sample_at = (self._sample_at - frames) % HELD_SAMPLE
 
     def _lost_bytes(self) -> int:
         """Count the traffic bytes of the frames that wait; one that is partly written is lost."""
