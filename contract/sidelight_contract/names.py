@@ -40,6 +40,12 @@ TOKEN_DIRECTORY = "/etc/sidelight/token"  # noqa: S105 - a path
 TOKEN_FILE = "/etc/sidelight/token/token"  # noqa: S105 - a path
 TOKEN_KEY = "token"  # noqa: S105 - the name of a key
 ADMIN_PORT_NAME = "sidelight"
+POD_IP_VARIABLE = "SIDELIGHT_POD_IP"
+"""Tells a tap its pod's address, and so which interface it is to read."""
+TAP_CONFIG_VARIABLE = "SIDELIGHT_CONFIG"
+"""An attached tap's configuration: an ephemeral container can mount no ConfigMap."""
+TAP_RECORD_VARIABLE = "SIDELIGHT_INJECTION"
+"""An attached tap's `InjectionRecord`: the annotation of a pod that runs is left alone."""
 
 # --- ports in an injected pod --------------------------------------------------------------------
 RELAY_PORT = 15001

@@ -63,7 +63,7 @@ specs = st.fixed_dictionaries(
             },
         ),
         "interception": st.fixed_dictionaries(
-            {"mode": st.sampled_from(["Auto", "Redirect", "PortTakeover"])}
+            {"mode": st.sampled_from(["Auto", "Redirect", "PortTakeover", "Tap"])}
         ),
     }
 )

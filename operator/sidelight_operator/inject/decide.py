@@ -23,6 +23,7 @@ from sidelight_operator.inject.selectors import matches
 from sidelight_operator.inject.sidecar import redirect_container, sidecar_container, volumes
 from sidelight_operator.inject.strip import strip
 from sidelight_operator.inject.takeover import check_movable, move_engine
+from sidelight_operator.inject.tap import POD_SECURITY, check_tap, tap_sidecar
 from sidelight_operator.inject.types import (
     Decision,
     InjectionSettings,
@@ -33,7 +34,6 @@ from sidelight_operator.inject.types import (
     RefusedError,
 )
 
-_POD_SECURITY = "pod-security.kubernetes.io/enforce"
 _FORBIDS_NET_ADMIN = frozenset({"baseline", "restricted"})
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
@@ -74,7 +74,9 @@ def _decide(
     container = next(c for c in containers if c.get("name") == found.container)
     mode, reason, message = _mode(model.spec.interception.mode, namespace, container, found)
     _check_ports(pod, found, mode)
-    _inject(pod, container, found, (model.name, mode, reason, message), settings)
+    _inject(
+        pod, container, found, (model.name, mode, reason, message), settings, namespace=namespace
+    )
     return Decision(
         Outcome.INJECT, Reason.INJECTED,
         f"{found.type.value} in container {found.container} on port {found.port}, mode "
@@ -134,6 +136,8 @@ def _check_pod(pod: Json) -> None:
 def _check_ports(pod: Json, found: Found, mode: InterceptionMode) -> None:
     if mode is InterceptionMode.REDIRECT:
         own = {names.RELAY_PORT, names.LIVENESS_PORT, names.ADMIN_PORT}
+    elif mode is InterceptionMode.TAP:
+        own = {names.ADMIN_PORT}
     else:
         own = {names.TAKEOVER_PORT, names.ADMIN_PORT}
     used = {found.port} | {
@@ -159,8 +163,11 @@ def _check_ports(pod: Json, found: Found, mode: InterceptionMode) -> None:
 def _mode(
     asked: RequestedMode, namespace: NamespaceFacts, container: Json, found: Found
 ) -> tuple[InterceptionMode, Reason, str]:
-    level = namespace.labels.get(_POD_SECURITY, "privileged")
+    level = namespace.labels.get(POD_SECURITY, "privileged")
     forbidden = level in _FORBIDS_NET_ADMIN
+    if asked is RequestedMode.TAP:
+        check_tap(namespace)
+        return InterceptionMode.TAP, Reason.MODE_REQUESTED, "asked for in the spec"
     if asked is RequestedMode.PORT_TAKEOVER:
         check_movable(container, found)
         return InterceptionMode.PORT_TAKEOVER, Reason.MODE_REQUESTED, "asked for in the spec"
@@ -190,6 +197,8 @@ def _inject(
     found: Found,
     chosen: tuple[str, InterceptionMode, Reason, str],
     settings: InjectionSettings,
+    *,
+    namespace: NamespaceFacts,
 ) -> None:
     model, mode, reason, message = chosen
     editor = Editor(container)
@@ -198,9 +207,11 @@ def _inject(
     if mode is InterceptionMode.REDIRECT:
         move_probes(container, found.port, names.LIVENESS_PORT, None, editor)
         added.append(redirect_container(settings, found.port))
-    else:
+    elif mode is InterceptionMode.PORT_TAKEOVER:
         ports = move_engine(container, found, editor)
     sidecar = sidecar_container(settings, model, mode, found, ports)
+    if mode is InterceptionMode.TAP:
+        sidecar = tap_sidecar(sidecar, found.port, namespace)
     fingerprint = config_hash([*added, sidecar], volumes(model))
     spec = pod["spec"]
     if settings.native_sidecar:
