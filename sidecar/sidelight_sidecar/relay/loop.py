@@ -126,10 +126,11 @@ class Relay:
             listener.close()
         for flow in list(self._shared.flows.values()):
             flow.abort()
-        self._tee.stats(monotonic_ns())
         if self._tee.socket is not None:
             self._tee.socket.settimeout(self._exit_wait_seconds)
-            self._tee.flush()
+            if self._tee.flush():  # by itself, for it counts too
+                self._tee.stats(monotonic_ns())
+                self._tee.flush()
         self._tee.detach()
         log("stopped", f'"counters":{self._counters.to_json()}')
         if self._observer is not None:
