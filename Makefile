@@ -16,9 +16,10 @@ help: ## This list
 
 setup: .venv/.ready ## Create .venv with everything the project needs, at the locked versions
 
-generate: setup ## Write the CRD from the contract
+generate: setup ## Write the CRD and docs/metrics.md from the code
 	$(BIN)/python -m sidelight_contract.crd > crds/observedmodels.yaml
 	cp crds/observedmodels.yaml helm/sidelight/files/
+	$(BIN)/python hack/metrics_doc.py > docs/metrics.md
 
 check: setup ## What CI runs short of the cluster: lint, types, layers, fast tests
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     engine: str = "Auto"
     """Type of the engine, as in `spec.engine.type`; `Auto`: as it was recognised at injection,
     which is in the container's environment (`SIDELIGHT_ENGINE`)."""
-    tokenizer: Literal["Auto", "Off"] = "Auto"
+    tokenizer: Literal["Auto", "Never"] = "Auto"
     """Whether the engine's own tokenizer counts output without usage (`spec.engine.tokenizer`).
     Default Auto: it is asked off the path, seldom, and never while a request waits."""
     max_model_labels: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 32

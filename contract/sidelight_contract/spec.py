@@ -92,7 +92,7 @@ class TokenizerUse(StrEnum):
     """Whether the engine's tokenizer may be asked."""
 
     AUTO = "Auto"
-    OFF = "Off"
+    NEVER = "Never"
 
 
 _RESERVED = ", ".join(f"'{port}'" for port in sorted(RESERVED_PORTS))
@@ -144,7 +144,7 @@ class Engine(Resource):
         default=TokenizerUse.AUTO,
         description="Whether output for which the engine reports no usage is counted by the "
         "engine's own tokenizer (vLLM, SGLang, llama.cpp). Auto (default): yes, off the path, at "
-        "most five questions a second, and only while no request waits in the engine's queue. Off: "
+        "most five questions a second, and only while no request waits in the engine's queue. Never: "
         "such output is estimated from counted events.",
     )
 

@@ -181,7 +181,7 @@ async def test_the_queue_is_read_while_requests_are_under_way_and_not_otherwise(
 
 
 async def test_switched_off_nothing_waits_and_nothing_is_counted() -> None:
-    """`spec.engine.tokenizer: Off`; on again, the engine is asked."""
+    """`spec.engine.tokenizer: Never`; Auto again, the engine is asked."""
     world = World(Engine())
     world.worker.allow(tokenizer=False)
     exchange = world.ended()

@@ -37,7 +37,7 @@ def sidecar_config(model: Model) -> SidecarConfig:
         version=1,
         model=model.name,
         engine=str(engine.type),
-        tokenizer="Auto" if engine.tokenizer is TokenizerUse.AUTO else "Off",
+        tokenizer="Auto" if engine.tokenizer is TokenizerUse.AUTO else "Never",
     )
     revision = hashlib.sha256(encode_config(config)).hexdigest()[:_REVISION_LENGTH]
     return msgspec.structs.replace(config, revision=revision)

@@ -31,17 +31,17 @@ class OpaqueCollector(Collector):
             total.add_metric(labels, count)
         still = GaugeMetricFamily(
             "sidelight_opaque_connections_open",
-            "Those of them that are open.",
+            "Connections that are not read and open.",
             labels=("kind",),
         )
         size = CounterMetricFamily(
             "sidelight_opaque_bytes",
-            "Bytes on them, from the read on that made them so.",
+            "Bytes on connections that are not read, from the read on that made them so.",
             labels=("kind", "direction"),
         )
         duration = SummaryMetricFamily(
             "sidelight_opaque_connection_duration_seconds",
-            "How long they lasted, from the read on that made them so.",
+            "How long connections that are not read lasted, from the read on that made them so.",
             labels=("kind",),
         )
         for kind, figures in self._flows.kinds.items():
