@@ -4,16 +4,22 @@ from typing import Any
 
 import msgspec
 
+from sidelight_contract.names import ADMIN_PORT
+
 INJECTION_VERSION = 1
 
 
 class Edit(msgspec.Struct, omit_defaults=True):
-    """One change of the engine's container: the place and what stood there before."""
+    """One change of a container: the place and what stood there before. A word in the path of a
+    list is the `name` of its element.
+    """
 
     path: list[str | int]
     new: Any
     old: Any = None
     existed: bool = True
+    container: str = ""
+    """Name of the container that was changed; empty: the engine's."""
 
 
 class InjectionRecord(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -31,6 +37,12 @@ class InjectionRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     port: int
     """The port on which the engine is reached."""
     edits: list[Edit] = []
+    more_ports: list[int] = []
+    """Further ports of the engine that lead through the sidecar."""
+    admin_port: int = ADMIN_PORT
+    """Where the sidecar serves its metrics and summary."""
+    pull_secrets: list[str] = []
+    """Names that were added to the pod's `imagePullSecrets`."""
     config_hash: str = ""
     """Names what cannot change while the pod runs; see `inject/fingerprint.py`. "" before 0.2."""
     image: str = ""

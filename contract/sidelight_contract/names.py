@@ -4,6 +4,7 @@ Standard library only, so that even the smallest program may import it.
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
 GROUP = "sidelight.dev"
 API_VERSION = "v1alpha1"
@@ -57,6 +58,22 @@ ADMIN_PORT = 15020
 TAKEOVER_PORT = 15080
 """Where the engine listens after PortTakeover moved it."""
 RESERVED_PORTS = frozenset({RELAY_PORT, LIVENESS_PORT, ADMIN_PORT, TAKEOVER_PORT})
+MAX_ENGINE_PORTS = 8
+"""Ports of one engine; their ways around the relay are LIVENESS_PORT and the seven after it."""
+
+
+class OwnPorts(NamedTuple):
+    """The ports that Sidelight uses in one pod."""
+
+    relay: int
+    liveness: int
+    admin: int
+    takeover: int
+
+
+OWN_PORTS = OwnPorts(RELAY_PORT, LIVENESS_PORT, ADMIN_PORT, TAKEOVER_PORT)
+OWN_PORTS_BESIDE_MESH = OwnPorts(15401, 15408, 15420, 15480)
+"""Istio and its like listen on 15001, 15008 and 15020 in the same network namespace."""
 
 
 def config_name(model: str) -> str:
@@ -106,6 +123,15 @@ class Reason(StrEnum):
     PORT_NOT_MOVABLE = "PortNotMovable"
     PROBE_NOT_SUPPORTED = "ProbeNotSupported"
     UNSUPPORTED_POD = "UnsupportedPod"
+    POD_FILTERED = "PodFiltered"
+    NO_INFERENCE_API = "NoInferenceAPI"
+    PORT_NOT_NAMED = "PortNotNamed"
+    ENGINE_ON_LOOPBACK = "EngineOnLoopback"
+    ENGINE_BEHIND_PROXY = "EngineBehindProxy"
+    MESH_IN_POD = "MeshInPod"
+    JOB_WOULD_NOT_END = "JobWouldNotEnd"
+    LIMITS_TOO_LOW = "LimitsTooLow"
+    POD_LEVEL_RESOURCES = "PodLevelResources"
     INJECTION_FAILED = "InjectionFailed"
     BREAKER_OPEN = "BreakerOpen"
 
@@ -113,6 +139,10 @@ class Reason(StrEnum):
     MODE_REQUESTED = "ModeRequested"
     REDIRECT_ALLOWED = "RedirectAllowed"
     POD_SECURITY_FORBIDS_REDIRECT = "PodSecurityForbidsRedirect"
+    MESH_FORBIDS_REDIRECT = "MeshForbidsRedirect"
+    PROXY_FORBIDS_REDIRECT = "ProxyForbidsRedirect"
+    LOOPBACK_FORBIDS_REDIRECT = "LoopbackForbidsRedirect"
+    ONLY_NAMED_PORT_POSSIBLE = "OnlyNamedPortPossible"
 
     # why a selected pod is not observed
     CREATED_BEFORE_MODEL = "CreatedBeforeModel"
