@@ -17,9 +17,9 @@ class Notes:
     def __init__(self) -> None:
         self.text = ""
 
-    def add(self, text: str) -> None:
+    def add(self, text: bytes) -> None:
         """Keep it."""
-        self.text += text
+        self.text += text.decode()
 
 
 def chat(**delta: object) -> dict[str, object]:

@@ -86,8 +86,8 @@ class World:
         exchange.generating, exchange.events = True, 5
         exchange.stop_ns = self.now_ns
         if text is not None:
-            exchange.text, exchange.asked = KeptPart(self.budget, ""), KeptPart(self.budget, b"")
-            exchange.text.add(text)
+            exchange.text, exchange.asked = KeptPart(self.budget), KeptPart(self.budget)
+            exchange.text.add(text.encode())
             exchange.asked.add(asked)
             exchange.request_end_ns = self.now_ns
             exchange.path = path
@@ -237,9 +237,9 @@ async def test_what_usage_said_is_not_counted_again() -> None:
     exchange_with_usage.generating, exchange_with_usage.events = True, 1
     exchange_with_usage.prompt_tokens = 7
     exchange_with_usage.stop_ns = exchange_with_usage.request_end_ns = world.now_ns
-    exchange_with_usage.text = KeptPart(world.budget, "")
-    exchange_with_usage.asked = KeptPart(world.budget, b"")
-    exchange_with_usage.text.add("a")
+    exchange_with_usage.text = KeptPart(world.budget)
+    exchange_with_usage.asked = KeptPart(world.budget)
+    exchange_with_usage.text.add(b"a")
     world.counter.finished(exchange_with_usage)
     await world.step()
     await world.step()

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from inputs import Record, decode, encode
-from mutate import mutate_bytes, mutate_records, mutate_talk
+from mutate import cut, mutate_bytes, mutate_records, mutate_talk
 from talks import recordings, records, seeds
 from target import one_input
 
@@ -82,7 +82,8 @@ class Fuzzer:
                 made = records(several, rng.randrange(8), http2=http2)
             except Exception:  # noqa: BLE001 - h2 refuses to send some of it
                 made = records(several, 1)
-            if rng.random() < 0.4:
+            made = cut(made)
+            if rng.random() < 0.4 or not made:
                 return made
         else:
             made = rng.choice(self.kept)

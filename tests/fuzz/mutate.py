@@ -204,11 +204,11 @@ def mutate_records(rng: Random, records: list[Record], other: list[Record]) -> l
         if not records:
             return list(other)
         rng.choice(_ON_RECORDS)(rng, records, other)
-        records = _cut(records)
+        records = cut(records)
     return records
 
 
-def _cut(records: list[Record]) -> list[Record]:
+def cut(records: list[Record]) -> list[Record]:
     """No more than is handled quickly."""
     size = 0
     for index, record in enumerate(records):

@@ -5,12 +5,10 @@ bounded by itself, but ten thousand of them at once would not be. Who keeps byte
 first, and goes without when there are none left; nothing ever waits.
 """
 
-from typing import AnyStr, Generic
-
 KEPT_BYTES = 48 << 20
 """Default 48 MiB: a burst of a thousand long answers fits, and a fifth of the process' limit."""
 MAX_KEPT = 1 << 18
-"""A longer prompt or output (bytes, characters) is not kept to be counted: 256 Ki is more than a
+"""A longer prompt or output (bytes of UTF-8) is not kept to be counted: 256 Ki is more than a
 model writes in one answer, and a prompt of some 60,000 tokens."""
 
 
@@ -68,33 +66,34 @@ class Held:
         self.size = 0
 
 
-class Kept(Generic[AnyStr]):
+class Kept:
     """Part of one exchange, kept until its tokens have been counted; all of it or nothing.
+
+    In one buffer: as the pieces that they come in, words take up fifteen times their length.
 
     Attributes:
         whole: nothing is missing.
     """
 
-    __slots__ = ("_empty", "_held", "_parts", "whole")
+    __slots__ = ("_buffer", "_held", "whole")
 
-    def __init__(self, budget: Budget, empty: AnyStr) -> None:
+    def __init__(self, budget: Budget) -> None:
         self._held = Held(budget)
-        self._empty: AnyStr = empty
-        self._parts: list[AnyStr] = []
+        self._buffer = bytearray()
         self.whole = True
 
-    def add(self, part: AnyStr) -> None:
+    def add(self, part: bytes) -> None:
         """Keep a further piece; without room for it, forget all that was kept."""
         if not self.whole:
             return
         if self._held.size + len(part) > MAX_KEPT or not self._held.grow(len(part)):
             self.forget()
         else:
-            self._parts.append(part)
+            self._buffer += part
 
-    def content(self) -> AnyStr:
+    def content(self) -> bytes:
         """All that was kept."""
-        return self._empty.join(self._parts)
+        return bytes(self._buffer)
 
     def forget(self) -> None:
         """Keep nothing, now or later: it is not needed, or cannot be had whole."""
@@ -103,5 +102,5 @@ class Kept(Generic[AnyStr]):
 
     def release(self) -> None:
         """Keep it no longer."""
-        self._parts.clear()
+        self._buffer.clear()
         self._held.release()

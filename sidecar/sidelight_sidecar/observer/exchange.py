@@ -120,9 +120,9 @@ class Exchange:
         """Calls that the server made by itself."""
         self.finishes: dict[int, str] = {}
         """Why each choice ended, as the engine spells it, by the choice's index."""
-        self.text: Kept[str] | None = None
+        self.text: Kept | None = None
         """Output that is kept so that it can be counted later; None: it is not kept."""
-        self.asked: Kept[bytes] | None = None
+        self.asked: Kept | None = None
         """The body of the request, kept for the same."""
         self.left_ns = 0
         """When the client said that it sends no more, or reset the request."""

@@ -43,7 +43,9 @@ class Context:
 class Transaction:
     """Turns HTTP's events into one exchange."""
 
-    __slots__ = ("_body", "_context", "_held", "_parts", "_request", "_route", "_seen", "exchange")
+    __slots__ = (
+        "_body", "_context", "_held", "_request", "_request_bytes", "_route", "_seen", "exchange",
+    )  # fmt: skip
 
     def __init__(self, context: Context, flow: int, start_ns: int) -> None:
         self.exchange = Exchange(flow, start_ns)
@@ -51,7 +53,7 @@ class Transaction:
         self._route: Route | None = None
         self._request: Request | None = None
         self._body: ResponseBody | None = None
-        self._parts: list[bytes] = []
+        self._request_bytes = bytearray()
         self._held = Held(context.budget)
         self._seen = b""  # the end of what came before, where "stream" may have begun
 
@@ -69,8 +71,8 @@ class Transaction:
         if not route.needs_request or headers.get(b"content-encoding", b"identity") != b"identity":
             request.body = None
         if self._context.keep_text and route.generating:
-            exchange.text = Kept(self._context.budget, "")
-            exchange.asked = Kept(self._context.budget, b"")
+            exchange.text = Kept(self._context.budget)
+            exchange.asked = Kept(self._context.budget)
         self._context.consumer.started(exchange)
 
     def request_body(self, data: bytes) -> None:
@@ -87,10 +89,10 @@ class Transaction:
             return  # nobody asks for it, or it has been asked for
         if self._held.size + len(data) > MAX_REQUEST_BYTES or not self._held.grow(len(data)):
             request.body = None
-            self._parts.clear()
+            self._request_bytes.clear()
             self._held.release()
         else:
-            self._parts.append(data)
+            self._request_bytes += data
 
     def request_end(self, at_ns: int, delay_ns: int) -> None:
         """The request is whole; the relay held its last bytes for `delay_ns` (-1: not known)."""
@@ -114,7 +116,8 @@ class Transaction:
         assert request is not None
         assert route is not None
         if request.body is not None:
-            request.body = b"".join(self._parts)
+            request.body = bytes(self._request_bytes)
+            self._request_bytes.clear()
         exchange.code = status
         dialect = route.dialect(exchange, request)
         exchange.dialect = dialect.name
@@ -195,7 +198,7 @@ class Transaction:
     def _forget_request(self) -> None:
         if self._request is not None:
             self._request.body = None
-        self._parts.clear()
+        self._request_bytes.clear()
         self._held.release()
 
 

@@ -147,7 +147,7 @@ class Dialect:
     def keep(self, text: object) -> None:
         """Keep output so that it can be counted later, if that is wanted."""
         if self.exchange.text is not None and isinstance(text, str):
-            self.exchange.text.add(text)
+            self.exchange.text.add(text.encode("utf-8", "replace"))
 
 
 def loads(data: bytes) -> Any:

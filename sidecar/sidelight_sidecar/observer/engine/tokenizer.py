@@ -61,7 +61,7 @@ class Tokenizer:
         """
         if exchange.text is None or not exchange.text.whole or self.form is None:
             return None
-        body = output_question(self.form, exchange.text.content(), exchange.model)
+        body = output_question(self.form, exchange.text.content().decode(), exchange.model)
         return tokens_in((await self._post(address, PATH, body)).body)
 
     async def prompt(self, address: str, exchange: Exchange) -> int | None:
