@@ -70,7 +70,7 @@ def claude(**delta: object) -> dict[str, object]:
 )  # fmt: skip
 def test_output_is_kept_once_and_whole(path: str, events: list[object]) -> None:
     """In its order, reasoning too; no roles, signatures, ends or special tokens."""
-    request = Request("POST", path, {})
+    request = Request("POST", path)
     exchange = Exchange(1, 0)
     exchange.stream = True
     exchange.text = notes = Notes()  # type: ignore[assignment]
@@ -83,7 +83,7 @@ def test_output_is_kept_once_and_whole(path: str, events: list[object]) -> None:
 
 def test_nothing_is_kept_unless_it_is_wanted() -> None:
     """An exchange without room for text stays without."""
-    request = Request("POST", "/v1/chat/completions", {})
+    request = Request("POST", "/v1/chat/completions")
     exchange = Exchange(1, 0)
     dialect = route_of(request).dialect(exchange, request)
     assert dialect.event(b"", json.dumps(chat(content="a")).encode(), 1) == 1

@@ -65,20 +65,20 @@ from sidelight_sidecar.observer.dialects.base import Request
 )
 def test_operation_by_path(path: str, operation: str) -> None:
     """OpenAI's resources are known by the end of a path, whatever stands before it."""
-    assert route_of(Request("POST", path, {})).operation == operation
+    assert route_of(Request("POST", path)).operation == operation
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses/resp_1", "/health", "/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
 def test_only_a_post_is_inference(method: str, path: str) -> None:
     """A stored response that is fetched would count its tokens twice."""
-    assert route_of(Request(method, path, {})).operation == "other"
+    assert route_of(Request(method, path)).operation == "other"
 
 
 @given(st.text(max_size=2048))
 def test_any_path_has_a_route(path: str) -> None:
     """None raises, and what is found has a reader."""
-    assert callable(route_of(Request("POST", path, {})).dialect)
+    assert callable(route_of(Request("POST", path)).dialect)
 
 
 def test_request_that_no_dialect_knows_is_still_an_exchange() -> None:

@@ -60,7 +60,7 @@ def body_of(
     """A body that an answer is read from."""
     exchange, budget = Exchange(1, 1), Budget()
     exchange.generating = True
-    body = ResponseBody(exchange, dialect(exchange, Request("POST", "/", {})), budget)
+    body = ResponseBody(exchange, dialect(exchange, Request("POST", "/")), budget)
     body.head(200, {b"content-type": content_type, b"content-encoding": coding})
     return body, exchange, budget
 
@@ -147,7 +147,7 @@ def test_decoders_take_their_windows_from_the_budget(coding: bytes) -> None:
     budget, bodies, unread = Budget(), [], 0
     for _ in range(1000):
         exchange = Exchange(1, 1)
-        body = ResponseBody(exchange, OpenAI(exchange, Request("POST", "/", {})), budget)
+        body = ResponseBody(exchange, OpenAI(exchange, Request("POST", "/")), budget)
         body.head(200, {b"content-type": b"text/event-stream", b"content-encoding": coding})
         body.feed(began, 1)
         unread += exchange.unread == "memory"

@@ -34,9 +34,9 @@ from sidelight_sidecar.observer.opaque import (
 )
 from sidelight_sidecar.observer.transaction import Context
 
-MAX_EARLY_BYTES = 4096
+MAX_EARLY_BYTES = 2048
 """Kept until it is known what they are: an HTTP/2 engine may greet before its client does."""
-MAX_EARLY_READS = 64
+MAX_EARLY_READS = 32
 
 _REQUEST_LINE = re.compile(
     rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE) [!-~]{1,8192} HTTP/1\.[01]\r?\n"

@@ -28,7 +28,7 @@ MAX_LIST_BYTES = 1024
 """The values of a repeated field, joined; only framing and coding fields are."""
 MAX_FOLDS = 64
 """Folded lines in one head; they went out of use in 2014."""
-FREE_BYTES = 4096
+FREE_BYTES = 1024
 """What may be kept of a head without asking the budget: nearly all come in one read anyway."""
 
 CHUNKED = -1

@@ -14,6 +14,7 @@ from sidelight_sidecar.observer.transaction import Transaction
 
 MAX_WAITING_BYTES = 4096
 """Bytes of the client after a request that offers another protocol."""
+MAX_WAITING_READS = 64
 
 Waiting = list[tuple[bytes, int, int]]
 """Bytes of the client with their time and the relay's delay."""
@@ -47,11 +48,11 @@ class Offer:
         waiting: such bytes.
     """
 
-    __slots__ = ("_headers", "_size", "transaction", "waiting", "whole")
+    __slots__ = ("_settings", "_size", "transaction", "waiting", "whole")
 
     def __init__(self, transaction: Transaction, headers: Headers) -> None:
         self.transaction = transaction
-        self._headers = headers
+        self._settings = headers.get(b"http2-settings", b"")[:MAX_WAITING_BYTES]
         self._size = 0
         self.whole = False
         self.waiting: Waiting = []
@@ -64,7 +65,7 @@ class Offer:
         """
         self.waiting.append((data, at_ns, delay_ns))
         self._size += len(data)
-        if self._size > MAX_WAITING_BYTES:
+        if self._size > MAX_WAITING_BYTES or len(self.waiting) > MAX_WAITING_READS:
             raise NotFollowedError(TOO_LONG)
 
     def to_http2(self, head: ResponseHead) -> bool:
@@ -73,8 +74,7 @@ class Offer:
 
     def upgraded(self, rest: bytes) -> UpgradedToHttp2Error:
         """How it goes on in HTTP/2; `rest` came after the response's head."""
-        settings = self._headers.get(b"http2-settings", b"")
-        return UpgradedToHttp2Error(self.transaction, settings, rest, self.waiting)
+        return UpgradedToHttp2Error(self.transaction, self._settings, rest, self.waiting)
 
     def left(self, head: ResponseHead, rest: bytes) -> NotFollowedError:
         """How it goes on in another protocol."""

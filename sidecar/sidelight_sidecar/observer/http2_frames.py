@@ -33,7 +33,7 @@ MAX_BLOCK_BYTES = 256 * 1024
 """A compressed header block; as much as a head of HTTP/1.1."""
 MAX_CONTINUATIONS = 64
 """Frames of one header block: empty ones could come for ever (CVE-2024-27316 and the like)."""
-FREE_BYTES = 4096
+FREE_BYTES = 1024
 """What may be kept of a frame without asking the budget."""
 
 _HEADER = Struct(">BHBBI")

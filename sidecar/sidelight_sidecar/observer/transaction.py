@@ -64,7 +64,7 @@ class Transaction:
         exchange.method = method
         exchange.path = path[:MAX_PATH_BYTES]
         exchange.trace_id = _trace_id(headers.get(b"traceparent", b""))
-        self._request = request = Request(method, exchange.path, headers, self._context.engine)
+        self._request = request = Request(method, exchange.path, self._context.engine)
         self._route = route = route_of(request)
         exchange.operation = exchange.in_flight_as = route.operation
         exchange.generating = route.generating

@@ -53,18 +53,16 @@ class Request:
 
     Attributes:
         method, path: of the request line; the path without its query.
-        headers: of the request.
         engine: type of the engine, as configured (`spec.engine.type`); `Auto` when nobody said.
         body: the whole body, or as much as came before the response began; None when it was too
             long to be kept, or compressed.
     """
 
-    __slots__ = ("body", "engine", "headers", "method", "path")
+    __slots__ = ("body", "engine", "method", "path")
 
-    def __init__(self, method: str, path: str, headers: Headers, engine: str = "Auto") -> None:
+    def __init__(self, method: str, path: str, engine: str = "Auto") -> None:
         self.method = method
         self.path = path.partition("?")[0]
-        self.headers = headers
         self.engine = engine
         self.body: bytes | None = b""
 
@@ -82,6 +80,9 @@ class Dialect:
     """Engine types (`spec.engine.type`) that always mean this dialect on a shared path."""
     tokens_each: bool = False
     """Each output-bearing event is exactly one token."""
+    late_headers: ClassVar[frozenset[bytes]] = frozenset()
+    """Headers of the response that `head` wants even when it is chosen by what follows them; a head
+    can be long, and is not kept for as long as an answer lasts."""
     needs_request: bool = False
     """The request's body is asked for when the response is read."""
 

@@ -13,6 +13,7 @@ from sidelight_sidecar.observer.exchange import OTHER, Exchange
 
 MAX_QUESTIONS = 8
 """Events of a stream after which it will not become clear any more."""
+_MAX_VALUE = 64
 _NOT_SERVED = (404, 405)
 
 
@@ -41,7 +42,15 @@ class Chooser(Dialect):
 
     def head(self, status: int, headers: Headers) -> None:
         """The chosen one's, now or later."""
-        self._head = status, headers
+        self._head = (
+            status,
+            {
+                name: headers[name][:_MAX_VALUE]
+                for candidate in self._candidates
+                for name in candidate.late_headers
+                if name in headers
+            },
+        )
         if self._chosen is not None:
             self.exchange.dialect = self._chosen.name  # the transaction knew this class alone
             self._chosen.head(status, headers)

@@ -33,6 +33,9 @@ class Tgi(Dialect):
     name: ClassVar[str] = "tgi"
     engines: ClassVar[frozenset[str]] = frozenset({"TGI"})
     tokens_each = True
+    late_headers: ClassVar[frozenset[bytes]] = frozenset(
+        {b"x-prompt-tokens", b"x-generated-tokens"}
+    )
 
     def __init__(self, exchange: Exchange, request: Request) -> None:
         super().__init__(exchange, request)
