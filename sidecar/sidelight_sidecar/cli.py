@@ -13,6 +13,9 @@ _EXAMPLE = """example:
   curl 127.0.0.1:15020/metrics"""
 
 
+_OBSERVER_FLAGS = ("--config", "--token-file", "--engine-type", "--token-sha256", "--lease-seconds")
+
+
 def _address(text: str) -> str:
     try:
         parse_address(text)
@@ -29,6 +32,18 @@ def _port(text: str) -> int:
     if not (text.isdecimal() and 0 < int(text) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is no port (1 to 65535)")
     return int(text)
+
+
+def _seconds(text: str) -> str:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return text
+
+
+def _sha256(text: str) -> str:
+    if len(text) != 64 or not all(digit in "0123456789abcdef" for digit in text.lower()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: 64 hexadecimal digits")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,12 +96,23 @@ def _add_observer_options(command: argparse.ArgumentParser) -> None:
 
 def _add_tap(tap: argparse.ArgumentParser) -> None:
     tap.description = "Read the packets of a served port (needs NET_RAW) and observe what passes."
-    tap.add_argument("--interface", required=True, metavar="NAME", help="such as eth0")
+    tap.add_argument(
+        "--interface", required=True, metavar="NAME",
+        help="such as eth0; auto: the one with the address in SIDELIGHT_POD_IP, or the only one",
+    )  # fmt: skip
     tap.add_argument("--port", type=_port, required=True, help="the port that is served")
     to = tap.add_mutually_exclusive_group(required=True)
     to.add_argument("--admin", type=_address, metavar="HOST:PORT", help="serve /metrics here")
     to.add_argument("--record", metavar="FILE", help="write the frames to this file instead")
     _add_observer_options(tap)
+    tap.add_argument(
+        "--token-sha256", type=_sha256, metavar="HEX",
+        help="instead of --token-file: SHA-256 of the token that /summary asks for",
+    )  # fmt: skip
+    tap.add_argument(
+        "--lease-seconds", type=_seconds, metavar="N",
+        help="end when told to (POST /end), or when nobody asked for /summary for so long",
+    )  # fmt: skip
 
 
 def relay_command(options: argparse.Namespace) -> list[str]:
@@ -110,8 +136,8 @@ def tap_command(options: argparse.Namespace) -> list[str]:
 
 def _observer_command(options: argparse.Namespace) -> list[str]:
     observer = [sys.executable, "-m", "sidelight_sidecar.observer", "--admin", options.admin]
-    for flag in ("--config", "--token-file", "--engine-type"):
-        value = getattr(options, flag[2:].replace("-", "_"))
+    for flag in _OBSERVER_FLAGS:
+        value = getattr(options, flag[2:].replace("-", "_"), None)
         if value:
             observer += [flag, value]
     return observer

@@ -1,24 +1,28 @@
-"""The admin port: /metrics, /healthz, /readyz, /summary."""
+"""The admin port: /metrics, /healthz, /readyz, /summary, and /end of an attached tap."""
 
-import hmac
 import ipaddress
 import time
 
 from aiohttp import web
 
 from sidelight_contract.summary import encode_summary
+from sidelight_sidecar.observer.attached import Lease, TokenHash
 from sidelight_sidecar.observer.files import TokenFile
 from sidelight_sidecar.observer.pipeline import Pipeline
 
 _OPENMETRICS = "application/openmetrics-text"
+_BEARER = b"Bearer "
 
 
 class Admin:
-    """Answers from a pipeline's present state."""
+    """Answers from a pipeline's present state; with a lease, it can be told to end."""
 
-    def __init__(self, pipeline: Pipeline, token: TokenFile) -> None:
+    def __init__(
+        self, pipeline: Pipeline, token: TokenFile | TokenHash, lease: Lease | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._token = token
+        self._lease = lease
 
     def application(self) -> web.Application:
         """The routes."""
@@ -27,6 +31,8 @@ class Admin:
         application.router.add_get("/healthz", self._ok)
         application.router.add_get("/readyz", self._ok)
         application.router.add_get("/summary", self._summary)
+        if self._lease is not None:
+            application.router.add_post("/end", self._end)
         return application
 
     async def _ok(self, request: web.Request) -> web.Response:  # noqa: ARG002
@@ -44,19 +50,28 @@ class Admin:
     async def _summary(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(request)) is not None:
             return refusal
+        if self._lease is not None:
+            self._lease.renew()
         body = encode_summary(self._pipeline.summary(time.monotonic_ns()))
         return web.Response(body=body, content_type="application/json")
+
+    async def _end(self, request: web.Request) -> web.Response:
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        assert self._lease is not None
+        self._lease.end((await request.content.read(1024)).decode(errors="replace"))
+        return web.Response(status=202, text="ending\n")
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._token.expected:
             if ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104
                 return None
             return _error(403, "without --token-file, /summary answers on this machine only")
-        token = self._token.read()
-        if not token:
-            return _error(503, "the token file is not there yet; the kubelet brings it in a minute")
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, b"Bearer " + token):
+        accepted = self._token.accepts(given.removeprefix(_BEARER))
+        if accepted is None:
+            return _error(503, "the token file is not there yet; the kubelet brings it in a minute")
+        if not (accepted and given.startswith(_BEARER)):
             return _error(401, "send the ObservedModel's token: Authorization: Bearer TOKEN")
         return None
 

@@ -16,8 +16,10 @@ import uvloop
 from aiohttp import web
 
 from sidelight_contract.config import ConfigError, SidecarConfig
+from sidelight_contract.names import TAP_CONFIG_VARIABLE
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.observer.admin import Admin
+from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash, end_in_time, end_tap
 from sidelight_sidecar.observer.engine.client import http_engine_client
 from sidelight_sidecar.observer.engine.metrics import EngineCollector
 from sidelight_sidecar.observer.engine.worker import STEP_SECONDS, EngineWorker
@@ -88,7 +90,14 @@ async def serve_admin(admin: Admin, host: str, port: int) -> None:
         await runner.cleanup()
 
 
-async def watch_config(pipeline: Pipeline, file: ConfigFile) -> None:
+def config_of(options: argparse.Namespace) -> ConfigFile | InlineConfig:
+    """Where the configuration comes from: a file, else the environment."""
+    if options.config is not None:
+        return ConfigFile(options.config)
+    return InlineConfig(os.environ.get(TAP_CONFIG_VARIABLE, ""))
+
+
+async def watch_config(pipeline: Pipeline, file: ConfigFile | InlineConfig) -> None:
     """Put each new configuration in force; keep the last good one."""
     while True:
         try:
@@ -132,14 +141,17 @@ async def ask_engine(pipeline: Pipeline) -> None:
 
 async def observe(options: argparse.Namespace) -> None:
     """Observe until the relay ends."""
-    file = ConfigFile(options.config)
+    file = config_of(options)
     pipeline = Pipeline(time.monotonic_ns(), time.time_ns(), SidecarConfig(version=1))
     pipeline.found_engine(options.engine_type)
     with suppress(ConfigError):  # said by watch_config's first look
-        pipeline.reconfigure(ConfigFile(options.config).poll() or pipeline.config)
+        pipeline.reconfigure(config_of(options).poll() or pipeline.config)
     ended = asyncio.Event()
     host, _, port = options.admin.rpartition(":")
-    admin = Admin(pipeline, TokenFile(options.token_file))
+    known = options.token_sha256
+    token = TokenHash(known) if known else TokenFile(options.token_file)
+    lease = Lease(options.lease_seconds) if options.lease_seconds else None
+    admin = Admin(pipeline, token, lease)
     loop = asyncio.get_running_loop()
     await loop.create_connection(
         lambda: FrameReader(pipeline, ended), sock=socket.socket(fileno=FRAMES_FD)
@@ -150,6 +162,8 @@ async def observe(options: argparse.Namespace) -> None:
             group.create_task(watch_config(pipeline, file)),
             group.create_task(ask_engine(pipeline)),
         ]
+        if lease is not None:
+            tasks.append(group.create_task(end_in_time(lease, end_tap)))
         await ended.wait()
         for task in tasks:
             task.cancel()
@@ -170,6 +184,8 @@ def main() -> None:
     parser.add_argument("--admin", required=True)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--token-sha256", default="")
+    parser.add_argument("--lease-seconds", type=float, default=0.0)
     parser.add_argument("--engine-type", default=os.environ.get("SIDELIGHT_ENGINE", "Auto"))
     parser.add_argument("--memory-limit-mib", type=int, default=MEMORY_LIMIT_MIB)
     options = parser.parse_args()

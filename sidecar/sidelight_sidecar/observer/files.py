@@ -2,6 +2,7 @@
 they change. Both may be missing, and come later.
 """
 
+import hmac
 from pathlib import Path
 
 from sidelight_contract.config import MAX_CONFIG_BYTES, ConfigError, SidecarConfig, decode_config
@@ -45,8 +46,13 @@ class TokenFile:
         """Whether there is a file to wait for."""
         return self._path is not None
 
-    def read(self) -> bytes:
-        """The token as it stands; empty while there is none."""
+    def accepts(self, token: bytes) -> bool | None:
+        """Whether it is the token as it stands; None while there is none."""
+        if not (known := self._read()):
+            return None
+        return hmac.compare_digest(token, known)
+
+    def _read(self) -> bytes:
         if self._path is None:
             return b""
         return (_read(self._path, _MAX_TOKEN_BYTES) or b"").strip()

@@ -20,6 +20,7 @@ from sidelight_sidecar.observer.metrics import Metrics
 from sidelight_sidecar.observer.opaque_metrics import OpaqueCollector
 from sidelight_sidecar.observer.relay_metrics import RelayCollector
 from sidelight_sidecar.observer.tally import Tally
+from sidelight_sidecar.observer.tap_metrics import TapCollector
 from sidelight_sidecar.observer.token_counter import TokenCounter
 from sidelight_sidecar.observer.transaction import Context
 
@@ -48,6 +49,7 @@ class Pipeline:
         self.context = Context(LogicalRequests(self.counter), Budget())
         self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
+        self.metrics.registry.register(TapCollector(self.flows))
         self.metrics.registry.register(OpaqueCollector(self.flows.opaque))
         self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
         self._found_engine = "Auto"

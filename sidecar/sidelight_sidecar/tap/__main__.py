@@ -5,17 +5,21 @@ Arguments are read by hand, for `argparse` would take memory for the life of the
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 
 from sidelight_sidecar.relay.log import log
 from sidelight_sidecar.tap.capture import BLOCKS, CaptureError
 from sidelight_sidecar.tap.config import TapConfig
+from sidelight_sidecar.tap.interface import AUTO, find
 from sidelight_sidecar.tap.loop import run
 
 USAGE = (
     "usage: python -m sidelight_sidecar.tap --interface NAME --port PORT [--tee-queue-bytes N]"
     " [--ring-blocks N] (--record FILE | -- OBSERVER [ARGUMENT...])"
 )
+POD_IP = "SIDELIGHT_POD_IP"  # POD_IP_VARIABLE of the contract, which is not for this process
 OPTIONS = ("--interface", "--port", "--record", "--tee-queue-bytes", "--ring-blocks")
 
 
@@ -43,10 +47,22 @@ def parse(arguments: list[str]) -> TapConfig:
     )
 
 
+def yield_memory() -> None:
+    """Be the first to be killed when memory is short. An ephemeral container has no limit of its
+    own: what it takes is the pod's, and nobody's requests depend on it.
+    """
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:  # noqa: PTH123
+        score.write("1000")
+
+
 def main() -> int:
     """Run the tap that the command line describes."""
+    yield_memory()
     try:
-        return run(parse(sys.argv[1:]))
+        config = parse(sys.argv[1:])
+        if config.interface == AUTO:
+            config.interface = find(os.environ.get(POD_IP, ""))
+        return run(config)
     except (CaptureError, ValueError, OSError) as error:
         reason = str(error).replace("\\", "\\\\").replace('"', "'")
         log("failed", f'"why":"{reason}"')

@@ -1,0 +1,117 @@
+"""What a tap in an ephemeral container has instead of mounted files, and how it learns to end.
+
+Such a container can mount nothing that its pod has not, and what its specification holds, anybody
+who may read pods can read. So:
+
+1. The configuration is in the environment, and stays as it was.
+2. Instead of the token it has the token's SHA-256: enough to know the token, of no use to make it.
+3. It cannot be removed, so it ends itself: when the controller says so, or when nobody with the
+   token has asked for a summary for a whole lease, as when everything of Sidelight was removed.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sidelight_contract.config import ConfigError, SidecarConfig, decode_config
+
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Where the kubelet takes a container's last words from, for the pod's status."""
+_LOOK_SECONDS = 1.0
+_WHY_LIMIT = 300
+
+log = logging.getLogger("sidelight.observer")
+
+
+class InlineConfig:
+    """A configuration that is given once; in the place of a `ConfigFile`."""
+
+    def __init__(self, text: str) -> None:
+        self._text: str | None = text or None
+
+    def poll(self) -> SidecarConfig | None:
+        """The configuration, at the first call.
+
+        Raises:
+            ConfigError: it cannot be used; said once.
+        """
+        if self._text is None:
+            return None
+        text, self._text = self._text, None
+        try:
+            return decode_config(text.encode())
+        except ConfigError as error:
+            raise ConfigError(f"the environment's configuration: {error}") from error
+
+
+class TokenHash:
+    """Knows the token by its SHA-256; in the place of a `TokenFile`."""
+
+    expected = True
+
+    def __init__(self, hexadecimal: str) -> None:
+        self._hash = hexadecimal.lower().encode()
+
+    def accepts(self, token: bytes) -> bool:
+        """Whether it is the token; how far it is from it takes no different time."""
+        return hmac.compare_digest(hashlib.sha256(token).hexdigest().encode(), self._hash)
+
+
+class Lease:
+    """How long this tap may go on.
+
+    Args:
+        seconds: without a question of the controller.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._asked = clock()
+        self._why = ""
+
+    def renew(self) -> None:
+        """Somebody with the token asked."""
+        self._asked = self._clock()
+
+    def end(self, why: str) -> None:
+        """Somebody with the token said that it is over."""
+        printable = "".join(character if character.isprintable() else " " for character in why)
+        self._why = printable[:_WHY_LIMIT] or "told to end"
+
+    def over(self) -> str:
+        """Why it is over; "" while it is not."""
+        if not self._why and self._clock() - self._asked >= self._seconds:
+            self._why = f"nobody asked for the summary for {self._seconds:g} s"
+        return self._why
+
+
+def leave_word(why: str, where: Path = TERMINATION_LOG) -> None:
+    """Say why in the log and in the pod's status, as far as that goes."""
+    log.info("ends", extra={"fields": {"why": why}})
+    with suppress(OSError):
+        if where.exists():
+            where.write_text(why)
+
+
+async def end_in_time(lease: Lease, end: Callable[[str], None]) -> None:
+    """Call `end` when the lease is over."""
+    while True:
+        if why := lease.over():
+            end(why)
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def end_tap(why: str) -> None:
+    """Stop the process that started this one, as the kubelet would."""
+    leave_word(why)
+    os.kill(os.getppid(), signal.SIGTERM)

@@ -1,0 +1,138 @@
+"""What a tap in an ephemeral container knows without files, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from observed import Kept, pipeline_of
+
+from sidelight_contract.config import ConfigError
+from sidelight_contract.summary import RelayCounters, decode_summary
+from sidelight_sidecar.observer.admin import Admin
+from sidelight_sidecar.observer.attached import (
+    InlineConfig,
+    Lease,
+    TokenHash,
+    end_in_time,
+    leave_word,
+)
+from sidelight_sidecar.observer.tap_metrics import TAP
+
+TOKEN = "one that nobody guesses"
+HASH = hashlib.sha256(TOKEN.encode()).hexdigest()
+
+
+class Clock:
+    """Seconds as told."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_token_is_known_by_its_hash_alone() -> None:
+    """The token is accepted; its hash, which anybody may read in the pod, is not."""
+    known = TokenHash(HASH.upper())
+    assert known.accepts(TOKEN.encode())
+    assert not known.accepts(HASH.encode())
+    assert not known.accepts(b"")
+
+
+def test_the_environments_configuration_is_given_once() -> None:
+    """Then nothing new comes; an empty one is none; a bad one is said once."""
+    inline = InlineConfig('{"version":1,"revision":"r1"}')
+    config = inline.poll()
+    assert config is not None
+    assert config.revision == "r1"
+    assert inline.poll() is None
+    assert InlineConfig("").poll() is None
+    bad = InlineConfig('{"version":1,"window_seconds":1}')
+    with pytest.raises(ConfigError, match=r"environment.*window_seconds"):
+        bad.poll()
+    assert bad.poll() is None
+
+
+def test_a_lease_ends_when_nobody_asks() -> None:
+    """Each question begins it anew; once over, it stays over."""
+    clock = Clock()
+    lease = Lease(60, clock)
+    clock.now += 59
+    lease.renew()
+    clock.now += 59
+    assert lease.over() == ""
+    clock.now += 1
+    assert lease.over() == "nobody asked for the summary for 60 s"
+    lease.renew()
+    assert lease.over() == "nobody asked for the summary for 60 s"
+
+
+async def test_only_the_token_renews_and_ends_a_lease() -> None:
+    """Without it neither a question nor the order to end has an effect."""
+    clock = Clock()
+    lease = Lease(60, clock)
+    admin = Admin(pipeline_of(Kept()), TokenHash(HASH), lease)
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    async with TestClient(TestServer(admin.application())) as client:
+        for headers in ({}, {"Authorization": f"Bearer {HASH}"}, {"Authorization": TOKEN}):
+            clock.now += 25
+            async with client.get("/summary", headers=headers) as response:
+                assert response.status == 401
+            async with client.post("/end", headers=headers, data="mine") as response:
+                assert response.status == 401
+        assert lease.over().startswith("nobody asked")
+
+        lease = Lease(60, clock)
+        admin = Admin(pipeline_of(Kept()), TokenHash(HASH), lease)
+    async with TestClient(TestServer(admin.application())) as client:
+        clock.now += 50
+        async with client.get("/summary", headers=right) as response:
+            assert decode_summary(await response.read()).total == []
+        clock.now += 50
+        assert lease.over() == ""
+        why = "chat no longer\n selects it" + "x" * 2000
+        async with client.post("/end", headers=right, data=why) as response:
+            assert response.status == 202
+        assert lease.over().startswith("chat no longer  selects it")
+        assert len(lease.over()) == 300
+
+
+async def test_who_has_no_lease_cannot_be_told_to_end() -> None:
+    """A sidecar in the path ends with its pod."""
+    admin = Admin(pipeline_of(Kept()), TokenHash(HASH))
+    async with TestClient(TestServer(admin.application())) as client:
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        async with client.post("/end", headers=right) as response:
+            assert response.status == 404
+
+
+async def test_the_end_of_a_lease_ends_the_tap_with_a_word(tmp_path: Path) -> None:
+    """In the pod's status, where there is a place for it; without one nothing fails."""
+    lease = Lease(60)
+    lease.end("told to")
+    said: list[str] = []
+    async with asyncio.timeout(10):
+        await end_in_time(lease, said.append)
+    assert said == ["told to"]
+    last_words = tmp_path / "termination-log"
+    leave_word("told to", last_words)
+    assert not last_words.exists()
+    last_words.touch()
+    leave_word("told to", last_words)
+    assert last_words.read_text() == "told to"
+
+
+def test_each_counter_of_the_tap_is_a_metric_where_there_is_a_tap() -> None:
+    """And nothing of it where there is a relay."""
+    fields = {name for name in RelayCounters.__struct_fields__ if name.startswith("tap_")}
+    assert set(TAP) == fields
+    pipeline = pipeline_of(Kept())
+    assert b"sidelight_relay_tap_" not in pipeline.exposition()
+    pipeline.flows.relay = RelayCounters(tap_packets=7)
+    text = pipeline.exposition()
+    assert b"sidelight_relay_tap_packets_total 7.0" in text
+    assert b"sidelight_relay_tap_packets_dropped_total 0.0" in text
