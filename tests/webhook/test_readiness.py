@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sidelight_operator.webhook.app import Readiness
 from sidelight_operator.webhook.certificate import Certificate
+from sidelight_operator.webhook.drain import Drain
 from sidelight_operator.webhook.view import ClusterView
 
 
@@ -16,7 +17,7 @@ class LoadedCertificate(Certificate):
 def test_ready_when_every_listed_model_and_namespace_was_seen(tmp_path: Path) -> None:
     """An incomplete view would let pods through unobserved."""
     view = ClusterView()
-    readiness = Readiness(view, LoadedCertificate(tmp_path))
+    readiness = Readiness(view, LoadedCertificate(tmp_path), Drain(0))
     assert not readiness.ready, "nothing was listed yet"
     readiness.expect({("ml", "chat")}, {"ml"})
     view.namespace_event(None, "ml", {})
@@ -28,7 +29,7 @@ def test_ready_when_every_listed_model_and_namespace_was_seen(tmp_path: Path) ->
 def test_it_stays_ready_when_a_model_goes(tmp_path: Path) -> None:
     """Completeness is reached once; what is deleted later is not missing."""
     view = ClusterView()
-    readiness = Readiness(view, LoadedCertificate(tmp_path))
+    readiness = Readiness(view, LoadedCertificate(tmp_path), Drain(0))
     readiness.expect({("ml", "chat")}, set())
     view.model_event(None, "ml", "chat", {})
     assert readiness.ready
@@ -38,6 +39,19 @@ def test_it_stays_ready_when_a_model_goes(tmp_path: Path) -> None:
 
 def test_not_ready_without_a_certificate(tmp_path: Path) -> None:
     """Every handshake would fail."""
-    readiness = Readiness(ClusterView(), Certificate(tmp_path))
+    readiness = Readiness(ClusterView(), Certificate(tmp_path), Drain(0))
     readiness.expect(set(), set())
     assert not readiness.ready
+
+
+async def test_not_ready_once_it_is_told_to_end(tmp_path: Path) -> None:
+    """The Service forgets it while it goes on answering."""
+    drain = Drain(600)
+    readiness = Readiness(ClusterView(), LoadedCertificate(tmp_path), drain)
+    readiness.expect(set(), set())
+    assert readiness.ready
+    drain.begin()
+    assert not readiness.ready
+    assert not drain.over.is_set()
+    drain.begin()
+    assert drain.over.is_set()

@@ -1,252 +1,211 @@
-"""The webhook as a process: kopf's server over TLS, against an API server that speaks HTTP."""
+"""The webhook as a process: over TLS, against an API server that speaks HTTP."""
 
 import asyncio
 import base64
+import io
 import json
-import os
-import shutil
 import signal
-import socket
 import ssl
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from injection_world import pod
+from admission_world import DEADLINE_SECONDS, ApiServer, Webhook, review, webhook_process
+from injection_world import engine, pod
+from tls_world import new_authority, trusting, write_serving
 
-from sidelight_contract import names
-from sidelight_operator.webhook import PATH
-from sidelight_operator.webhook.certificate import Certificate
-
-GROUP_VERSION = f"{names.GROUP}/{names.API_VERSION}"
-DEADLINE_SECONDS = 30.0
-MODEL = {
-    "apiVersion": GROUP_VERSION,
-    "kind": names.KIND,
-    "metadata": {"name": "chat", "namespace": "ml", "uid": "1", "resourceVersion": "1"},
-    "spec": {"selector": {"matchLabels": {"app": "chat"}}},
-}
-NAMESPACE = {"metadata": {"name": "ml", "uid": "2", "resourceVersion": "1", "labels": {}}}
+from sidelight_operator.certificates.read import Pair
+from sidelight_operator.webhook.server import MAX_BODY_BYTES
 
 
-def kind(name: str, plural: str, namespaced: bool) -> dict[str, Any]:
-    """A kind in the API's discovery."""
-    return {
-        "name": plural, "singularName": name.lower(), "namespaced": namespaced, "kind": name,
-        "verbs": ["get", "list", "watch", "create", "patch"],
-    }  # fmt: skip
+def body_of(*containers: dict[str, Any]) -> dict[str, Any]:
+    made = pod(*containers)
+    made["metadata"]["namespace"] = "ml"
+    return made
 
 
-ANSWERS: dict[str, Any] = {
-    "/api": {"versions": ["v1"]},
-    "/api/v1": {
-        "groupVersion": "v1",
-        "resources": [kind("Pod", "pods", True), kind("Namespace", "namespaces", False)],
-    },
-    "/apis": {
-        "groups": [
-            {
-                "name": names.GROUP,
-                "versions": [{"groupVersion": GROUP_VERSION, "version": names.API_VERSION}],
-                "preferredVersion": {
-                    "groupVersion": GROUP_VERSION, "version": names.API_VERSION,
-                },
-            }
-        ]
-    },
-    f"/apis/{GROUP_VERSION}": {
-        "groupVersion": GROUP_VERSION, "resources": [kind(names.KIND, names.PLURAL, True)],
-    },
-    f"/apis/{GROUP_VERSION}/{names.PLURAL}": {
-        "metadata": {"resourceVersion": "1"}, "items": [MODEL],
-    },
-    "/api/v1/namespaces": {"metadata": {"resourceVersion": "1"}, "items": [NAMESPACE]},
-}  # fmt: skip
-
-
-class ApiServer:
-    """What kopf and the webhook ask for; it remembers what was written to it."""
-
-    def __init__(self) -> None:
-        self.writes: list[str] = []
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        if request.method != "GET":
-            self.writes.append(f"{request.method} {request.path}")
-        if "watch" in request.query:
-            response = web.StreamResponse(headers={"Content-Type": "application/json"})
-            await response.prepare(request)
-            await asyncio.sleep(3600)
-            return response
-        answer = ANSWERS.get(request.path)
-        if answer is None:
-            return web.json_response({"message": "not found", "code": 404}, status=404)
-        return web.json_response(answer)
-
-
-def make_certificate(folder: Path) -> None:
-    """A self-signed pair, as the chart's Secret has it."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl program to make a certificate")
-    command = [
-        openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-        "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-        "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt"),
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def api_server() -> AsyncIterator[tuple[ApiServer, int]]:
-    """The API server on a port of its own."""
-    server = ApiServer()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield server, runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+def injected(answer: dict[str, Any]) -> bool:
+    """Whether the pod is admitted with a sidecar."""
+    assert answer["allowed"], answer
+    if "patch" not in answer:
+        return False
+    patch = json.loads(base64.b64decode(answer["patch"]))
+    added = next(step for step in patch if step["path"] == "/spec/initContainers")
+    return "sidelight" in [entry["name"] for entry in added["value"]]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a certificate."""
-    make_certificate(tmp_path)
-    return tmp_path
+def authority(tmp_path: Path) -> Pair:
+    """An authority, and a certificate of it in the folder."""
+    made = new_authority()
+    write_serving(tmp_path, made)
+    return made
 
 
-def review(body: dict[str, Any]) -> dict[str, Any]:
-    """What the API server sends."""
-    return {
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "u", "operation": "CREATE", "namespace": "ml", "object": body,
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "userInfo": {"username": "x", "uid": "y", "groups": []}, "options": {},
-        },
-    }  # fmt: skip
-
-
-async def test_the_process_injects_over_tls_and_writes_nothing(folder: Path) -> None:
+async def test_the_process_injects_over_tls_and_writes_nothing(
+    tmp_path: Path, authority: Pair
+) -> None:
     """Ready once all is seen; the path injects, any other does not; SIGTERM ends it with 0."""
-    port, http_port = free_port(), free_port()
-    async with api_server() as (server, api_port), aiohttp.ClientSession() as client:
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(json.dumps(kubeconfig_for(api_port)))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sidelight_operator", "webhook", f"--port={port}",
-            f"--http-port={http_port}", f"--tls-dir={folder}", "--sidecar-image=localhost/s:1",
-            f"--kubeconfig={kubeconfig}",
-            stderr=asyncio.subprocess.PIPE, env=os.environ | {"USER": "test"},
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                await until_ok(client, f"http://127.0.0.1:{http_port}/readyz")
-                context = ssl.create_default_context(cafile=str(folder / "tls.crt"))
-                base = f"https://localhost:{port}"
-                body = pod()
-                body["metadata"]["namespace"] = "ml"
-                answers = []
-                for path in (PATH, "/other"):
-                    request = client.post(f"{base}{path}", json=review(body), ssl=context)
-                    async with request as response:
-                        answers.append((await response.json())["response"])
-                process.send_signal(signal.SIGTERM)
-                _, errors = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    injected, elsewhere = answers
-    assert injected["allowed"], injected
-    patch = json.loads(base64.b64decode(injected["patch"]))
-    added = next(step for step in patch if step["path"] == "/spec/initContainers")
-    assert [entry["name"] for entry in added["value"]] == ["sidelight-init", "sidelight"]
-    assert elsewhere["allowed"]
-    assert "patch" not in elsewhere, "a wrong path admits silently: the chart must name PATH"
-    assert process.returncode == 0, errors.decode()
-    assert b"Traceback" not in errors, errors.decode()
+    context = trusting(authority)
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        ApiServer().listen() as server,
+        webhook_process(tmp_path, server, "--drain-seconds=0") as webhook,
+    ):
+        assert injected(await webhook.ask(body_of(), context))
+        elsewhere = await webhook.ask(body_of(), context, path="/other")
+        assert not injected(elsewhere), "a wrong path admits silently: the chart must name PATH"
+        webhook.process.send_signal(signal.SIGTERM)
+        log = await webhook.end()
+    assert webhook.process.returncode == 0, log
+    assert "Traceback" not in log, log
     assert server.writes == []
 
 
-async def until_ok(client: aiohttp.ClientSession, url: str) -> None:
-    """Return once `url` answers 200; the caller has the deadline."""
-    while True:
-        try:
-            async with client.get(url) as response:
-                if response.status == 200:
-                    return
-        except aiohttp.ClientConnectionError:
-            pass
-        await asyncio.sleep(0.05)
+async def test_after_sigterm_it_answers_on_until_the_drain_is_over(
+    tmp_path: Path, authority: Pair
+) -> None:
+    """Not ready at once, so that the Service forgets it; reviews on old and on new connections are
+    answered, each as its connection's last; a second signal ends it.
+    """
+    context = trusting(authority)
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        ApiServer().listen() as server,
+        webhook_process(tmp_path, server, "--drain-seconds=600") as webhook,
+        aiohttp.ClientSession() as fresh,
+    ):
+        assert injected(await webhook.ask(body_of(), context))
+        webhook.process.send_signal(signal.SIGTERM)
+        while await webhook.ready():  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+        for client in (webhook.client, fresh):
+            request = client.post(webhook.url, json=review(body_of()), ssl=context)
+            async with request as response:
+                assert response.headers["Connection"] == "close"
+                assert injected((await response.json())["response"])
+        webhook.process.send_signal(signal.SIGTERM)
+        log = await webhook.end()
+    assert webhook.process.returncode == 0, log
 
 
-def kubeconfig_for(port: int) -> dict[str, object]:
-    """A kubeconfig with a token, over plain HTTP."""
-    return {
-        "apiVersion": "v1", "kind": "Config", "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "users": [{"name": "test", "user": {"token": "secret"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-    }  # fmt: skip
+async def test_a_rotation_during_a_thousand_admissions_loses_none(
+    tmp_path: Path, authority: Pair
+) -> None:
+    """Eight clients that trust what the bundle holds at the time, each review on a connection of
+    its own, while the authority and the certificate change, also half written: each is answered.
+    """
+    trusted = [authority]
+    answered: list[bool] = []
+    served: list[int] = []
+
+    async def admit(webhook: Webhook) -> None:
+        while len(answered) < 1000:
+            context = trusting(*trusted)
+            connector = aiohttp.TCPConnector(force_close=True)
+            async with aiohttp.ClientSession(connector=connector) as client:
+                request = client.post(webhook.url, json=review(body_of()), ssl=context)
+                async with request as response:
+                    answered.append(injected((await response.json())["response"]))
+
+    async def until(count: int) -> None:
+        while len(answered) < count:  # noqa: ASYNC110 - eight clients count
+            await asyncio.sleep(0.01)
+
+    async def rotate(webhook: Webhook) -> None:
+        for at in (200, 500):
+            await until(at)
+            new = new_authority()
+            trusted.append(new)  # the bundle first
+            old_key = (tmp_path / "tls.key").read_text()
+            write_serving(tmp_path, new)
+            whole_key = (tmp_path / "tls.key").read_text()
+            (tmp_path / "tls.key").write_text(old_key)  # caught between two writes
+            await until(at + 100)
+            (tmp_path / "tls.key").write_text(whole_key)
+            while not await accepts(webhook, new):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+            served.append(len(answered))
+
+    async with (
+        asyncio.timeout(50),
+        ApiServer().listen() as server,
+        webhook_process(
+            tmp_path, server, "--log-level=ERROR", "--certificate-poll-seconds=0.1"
+        ) as webhook,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(rotate(webhook))
+        for _ in range(8):
+            tasks.create_task(admit(webhook))
+    assert len(answered) >= 1000
+    assert all(answered)
+    assert len(served) == 2
+    assert served[-1] < len(answered), "both were served within the run"
 
 
-def test_a_certificate_that_does_not_fit_its_key_leaves_the_old_one(folder: Path) -> None:
-    """A Secret caught between two writes must not stop the server, and the next poll loads it."""
-    certificate = Certificate(folder)
-    certificate.poll()
-    assert certificate.loaded
-    old = certificate.certificate.read_bytes()
-    make_certificate(folder)
-    new = certificate.certificate.read_bytes()
-    certificate.certificate.write_bytes(old)
-    certificate.poll()
-    assert certificate.loaded
-    assert served(certificate) == old
-    certificate.certificate.write_bytes(new)
-    certificate.poll()
-    assert served(certificate) == new
+async def accepts(webhook: Webhook, authority: Pair) -> bool:
+    """Whether a client that trusts this authority alone is served."""
+    try:
+        return injected(await webhook.ask(body_of(), trusting(authority)))
+    except aiohttp.ClientConnectorCertificateError:
+        return False
 
 
-def test_without_a_certificate_there_is_none_loaded(tmp_path: Path) -> None:
-    """Readiness depends on it."""
-    certificate = Certificate(tmp_path)
-    certificate.poll()
-    assert not certificate.loaded
+async def test_a_pod_of_three_megabytes_is_reviewed_and_a_larger_body_is_not(
+    tmp_path: Path, authority: Pair
+) -> None:
+    """As large as the API server takes them; beyond the limit an error, so the pod comes in."""
+    context = trusting(authority)
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        ApiServer().listen() as server,
+        webhook_process(tmp_path, server, "--log-level=ERROR") as webhook,
+    ):
+        large = body_of(engine(env=[{"name": "LARGE", "value": "x" * (3 << 20)}]))
+        data = io.BytesIO(json.dumps(review(large)).encode())
+        async with webhook.client.post(webhook.url, data=data, ssl=context) as response:
+            assert injected((await response.json())["response"])
+        for data in (b"x" * (MAX_BODY_BYTES + 1), b"{}", b"no JSON", b""):
+            request = webhook.client.post(webhook.url, data=io.BytesIO(data), ssl=context)
+            async with request as response:
+                assert response.status >= 400
+        assert injected(await webhook.ask(body_of(), context)), "it goes on"
 
 
-def served(certificate: Certificate) -> bytes:
-    """The certificate that a new handshake gets, as PEM."""
-    client = ssl.create_default_context()
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    one = client.wrap_bio(to_client, to_server, server_hostname="localhost")
-    two = certificate.context.wrap_bio(to_server, to_client, server_side=True)
-    for side in (one, two, one, two):
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    der = one.getpeercert(binary_form=True)
-    assert der is not None
-    return ssl.DER_cert_to_PEM_cert(der).encode()
+async def test_a_client_that_does_not_trust_the_authority_gets_no_further(
+    tmp_path: Path, authority: Pair
+) -> None:
+    """The tests above mean something: their trust is checked."""
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        ApiServer().listen() as server,
+        webhook_process(tmp_path, server, "--log-level=ERROR") as webhook,
+    ):
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await webhook.ask(body_of(), trusting(new_authority()))
+
+
+async def test_its_metrics_say_when_the_certificate_ends(tmp_path: Path, authority: Pair) -> None:
+    """Of the one that it serves with, whoever made it."""
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        ApiServer().listen() as server,
+        webhook_process(tmp_path, server, "--log-level=ERROR") as webhook,
+        webhook.client.get(f"http://127.0.0.1:{webhook.http_port}/metrics") as response,
+    ):
+        text = await response.text()
+    (line,) = [
+        line for line in text.splitlines()
+        if line.startswith('sidelight_certificate_expiry_timestamp_seconds{certificate="served"}')
+    ]  # fmt: skip
+    parsed = ssl.cert_time_to_seconds(served_end(tmp_path))
+    assert float(line.split()[-1]) == parsed
+
+
+def served_end(folder: Path) -> str:
+    """The end of the certificate in the folder, as OpenSSL writes it."""
+    # The only reader of a PEM file in the standard library.
+    decoded = ssl._ssl._test_decode_cert(str(folder / "tls.crt"))  # type: ignore[attr-defined]
+    return str(decoded["notAfter"])

@@ -1,6 +1,5 @@
 """One review: decide, and turn the decision into an answer. It never refuses a pod."""
 
-import copy
 import logging
 from collections.abc import Callable, Mapping, MutableSequence
 from typing import Any
@@ -43,7 +42,7 @@ class Admission:
         """
         try:
             decision = decide(
-                copy.deepcopy(dict(pod)),
+                dict(pod),  # `decide` copies what it changes
                 self._view.facts_of(namespace),
                 self._view.models_in(namespace),
                 self._settings,
@@ -77,6 +76,6 @@ class Admission:
 
 
 def _replace(body: Json, patched: Json) -> None:
-    """Make `body` equal to `patched`, in place."""
+    """Make `body` equal to `patched`, in place; kopf only compares it with the pod then."""
     for key in ("metadata", "spec"):
-        body[key] = copy.deepcopy(patched[key])
+        body[key] = patched[key]
