@@ -77,6 +77,7 @@ def test_all_observed_with_traffic_is_all_true() -> None:
         "Ready": ("True", "AllPodsObserved"),
         "Injected": ("True", "AllPodsInjected"),
         "TrafficObserved": ("True", "RequestsSeen"),
+        "BreakerOpen": ("False", "BreakerClosed"),
     }
     traffic = result.status.traffic
     assert traffic is not None

@@ -64,7 +64,9 @@ class ApiServer:
             f"{GROUP_PATH}/{names.PLURAL}": {
                 "metadata": {"resourceVersion": "1"}, "items": [self.model],
             },
+            "/api/v1/namespaces/llm": {"metadata": {"name": "llm"}},
             "/api/v1/namespaces/llm/pods": {"metadata": {}, "items": []},
+            "/api/v1/namespaces/llm/events": {"metadata": {}, "items": []},
         }.get(path)  # fmt: skip
 
 

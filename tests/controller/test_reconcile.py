@@ -3,33 +3,32 @@
 import base64
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
-from controller_world import BEFORE, FakeKube, model_body, pod_body, summary
+from controller_world import (
+    BEFORE,
+    INSTALLED,
+    FakeKube,
+    injects,
+    model_body,
+    pod_body,
+    refuses,
+    summary,
+)
+from reconcile_world import Sidecars
 
 from sidelight_contract.config import decode_config
 from sidelight_contract.names import Reason
-from sidelight_operator.controller.collect import Collector
-from sidelight_operator.controller.evaluate import Answer
-from sidelight_operator.controller.models import parse_time
+from sidelight_operator.controller.decision import Plan
+from sidelight_operator.controller.models import Model, parse_time
 from sidelight_operator.controller.pods import Refusal
 from sidelight_operator.controller.reconcile import Reconciler
+from sidelight_operator.inject import Decision
 from sidelight_operator.kube import Json, KubeError
 
 NOW = parse_time("2026-11-24T12:00:00Z")
-
-
-class Sidecars(Collector):
-    """Answers as told, and remembers the tokens."""
-
-    def __init__(self) -> None:
-        self.answer: Answer = summary()
-        self.tokens: list[str | None] = []
-
-    async def collect(self, address: str, token: str | None) -> Answer:
-        self.tokens.append(token)
-        return self.answer
 
 
 class World:
@@ -39,14 +38,17 @@ class World:
         self.kube = FakeKube()
         self.sidecars = Sidecars()
         self.now = NOW
-        self.refusal: Refusal | None = None
+        self.plan: Plan = injects
         self.reconciler = self.fresh()
 
     def fresh(self) -> Reconciler:
         return Reconciler(
-            self.kube, self.sidecars, lambda pod, labels, models: self.refusal,
-            clock=lambda: self.now,
+            self.kube, self.sidecars, self.decide,
+            installed=INSTALLED, clock=lambda: self.now,
         )  # fmt: skip
+
+    def decide(self, pod: Json, labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
+        return self.plan(pod, labels, models)
 
     async def round(self) -> None:
         await self.reconciler.round()
@@ -155,7 +157,7 @@ async def test_a_pod_without_sidecar_is_told_how_to_get_one(
 
 async def test_the_injectors_reason_comes_first(world: World) -> None:
     """What the webhook would say today is more useful than when the pod was made."""
-    world.refusal = Refusal(Reason.SEVERAL_MODELS_MATCH, "chat and other")
+    world.plan = refuses(Reason.SEVERAL_MODELS_MATCH)
     world.kube.pods = [pod_body("chat-a", "", created=BEFORE)]
     await world.round()
     assert world.status()["pods"]["notObserved"][0]["reason"] == "SeveralModelsMatch"

@@ -3,16 +3,78 @@
 import base64
 import copy
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from sidelight_contract import names
+from sidelight_contract.injection import InjectionRecord
+from sidelight_contract.names import Reason
 from sidelight_contract.summary import RelayCounters, SidecarState, Summary, TokenCounts, Traffic
-from sidelight_operator.kube import Json, KubeError, NotFoundError
+from sidelight_operator.controller.breaker import Installed
+from sidelight_operator.controller.decision import Plan
+from sidelight_operator.controller.models import Model, parse_time
+from sidelight_operator.inject import Decision, Outcome
+from sidelight_operator.inject.owner import workload_of
+from sidelight_operator.kube import ConflictError, Json, KubeError, NotFoundError
 
 CREATED = "2026-11-24T10:00:00Z"
 BEFORE = "2026-11-24T09:00:00Z"
 AFTER = "2026-11-24T11:00:00Z"
+IMAGE = "localhost/sidelight-sidecar:test"
+HASH = "0123456789ab"
+INSTALLED = Installed("0.1.0", IMAGE, parse_time(CREATED))
+
+
+def injects(pod: Json, labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
+    """What the webhook would make of a pod: a sidecar, always."""
+    name = models[0].name
+    if workload_of(pod["metadata"]) in models[0].breaker:
+        return Decision(Outcome.SKIP, Reason.BREAKER_OPEN, "the breaker is open")
+    sidecar = {"name": names.SIDECAR_CONTAINER, "image": IMAGE, "restartPolicy": "Always"}
+    sidecar["resources"] = {"requests": {"cpu": "50m"}, "limits": {"memory": "384Mi"}}
+    patched = copy.deepcopy(pod)
+    patched["spec"].setdefault("initContainers", []).append(sidecar)
+    record = InjectionRecord(
+        release="0.1.0", model=name, mode="Redirect", mode_reason="", mode_message="",
+        engine="LlamaCpp", container="engine", port=8080, config_hash=HASH, image=IMAGE,
+    )  # fmt: skip
+    annotation = msgspec.json.encode(record).decode()
+    patched["metadata"].setdefault("annotations", {})[names.ANNOTATION_INJECTION] = annotation
+    return Decision(Outcome.INJECT, Reason.INJECTED, "", model=name, patched=patched)
+
+
+def refuses(reason: Reason, message: str = "m") -> Plan:
+    """What the webhook would make of a pod: nothing, for this reason."""
+    return lambda pod, labels, models: Decision(Outcome.SKIP, reason, message)
+
+
+def deployment_body(name: str = "chat", **spec: Any) -> Json:
+    """A Deployment whose rollout has finished."""
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {
+            "name": name, "namespace": "llm", "uid": f"uid-deployment-{name}", "generation": 3,
+        },
+        "spec": {"replicas": 1, "template": {"metadata": {"labels": {"app": "chat"}}}, **spec},
+        "status": {
+            "observedGeneration": 3, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+            "availableReplicas": 1,
+        },
+    }  # fmt: skip
+
+
+def replica_set_body(name: str = "chat-7c9d") -> Json:
+    """A Deployment's ReplicaSet."""
+    labels = {"app": "chat", "pod-template-hash": name.rpartition("-")[2]}
+    containers = [{"name": "engine", "image": "example/llama-server:b42"}]
+    return {
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {"name": name, "namespace": "llm", "uid": f"uid-{name}"},
+        "spec": {"template": {"metadata": {"labels": labels}, "spec": {"containers": containers}}},
+    }  # fmt: skip
 
 
 def model_body(name: str = "chat", **spec: Any) -> Json:
@@ -36,6 +98,8 @@ def pod_body(
     labels: dict[str, str] | None = None,
     ip: str = "127.0.0.1",
     image: str = "example/llama-server:b42",
+    owner: tuple[str, str] | None = ("ReplicaSet", "chat-7c9d"),
+    sidecar_image: str = IMAGE,
 ) -> Json:
     """A pod of a Deployment; `injected_for` "" leaves it without a sidecar."""
     own = {"app": "chat", "pod-template-hash": "7c9d", **(labels or {})}
@@ -47,17 +111,27 @@ def pod_body(
                 "release": "0.1.0", "model": injected_for, "mode": "Redirect",
                 "modeReason": "RedirectAllowed", "modeMessage": "the namespace allows it",
                 "engine": "LlamaCpp", "container": "engine", "port": 8080,
+                "configHash": HASH, "image": sidecar_image,
             }
         )  # fmt: skip
     return {
         "metadata": {
             "name": name, "namespace": "llm", "uid": f"uid-{name}", "creationTimestamp": created,
             "labels": own, "annotations": annotations,
-            "ownerReferences": [{"kind": "ReplicaSet", "name": "chat-7c9d", "controller": True}],
+            "resourceVersion": "7",
+            "ownerReferences": [
+                {"kind": kind, "name": by, "controller": True} for kind, by in filter(None, [owner])
+            ],
         },
         "spec": {"containers": [{"name": "engine", "image": image}]},
         "status": {
-            "phase": phase, "podIP": ip,
+            "phase": phase, "podIP": ip, "startTime": created,
+            "conditions": [
+                {
+                    "type": "Ready", "status": "True" if ready and phase == "Running" else "False",
+                    "lastTransitionTime": created,
+                }
+            ],
             "initContainerStatuses": [{"name": names.SIDECAR_CONTAINER, "ready": ready}],
         },
     }  # fmt: skip
@@ -96,61 +170,95 @@ class FakeKube:
         self.config_maps: dict[str, Json] = {}
         self.secrets: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
+        self.workloads: dict[tuple[str, str], Json] = {("deployment", "chat"): deployment_body()}
         self.writes: list[str] = []
-        self.fault: Callable[[str], KubeError | None] = lambda what: None
+        self.fault: Callable[[str], KubeError | None] | None = None
+        """Asked before each call: the error that the caller gets, or None. It may raise."""
+        self.after: Callable[[str], KubeError | None] | None = None
+        """Asked after each call's work is done, as `fault` is before."""
 
-    def _do(self, what: str) -> None:
-        if (error := self.fault(what)) is not None:
+    @contextmanager
+    def _do(self, what: str) -> Iterator[None]:
+        if self.fault and (error := self.fault(what)) is not None:
             raise error
-        if what.startswith(("create", "patch")):
+        yield
+        if what.startswith(("create", "patch", "delete")):
             self.writes.append(what)
+        if self.after and (error := self.after(what)) is not None:
+            raise error
 
     async def list_models(self) -> list[Json]:
-        self._do("list models")
-        return copy.deepcopy(list(self.models.values()))
+        with self._do("list models"):
+            return copy.deepcopy(list(self.models.values()))
 
     async def list_pods(self, namespace: str, selector: str) -> AsyncIterator[Json]:
-        self._do("list pods")
-        assert (namespace, selector) == ("llm", "app=chat")
-        for pod in self.pods:
-            yield copy.deepcopy(pod)
+        with self._do("list pods"):
+            assert (namespace, selector) == ("llm", "app=chat")
+            for pod in self.pods:
+                yield copy.deepcopy(pod)
 
     async def get_namespace_labels(self, name: str) -> dict[str, str]:
-        return {"kubernetes.io/metadata.name": name}
+        with self._do("get namespace"):
+            return {"kubernetes.io/metadata.name": name}
 
     async def get_config_map(self, namespace: str, name: str) -> Json | None:
-        return copy.deepcopy(self.config_maps.get(name))
+        with self._do("get config map"):
+            return copy.deepcopy(self.config_maps.get(name))
 
     async def create_config_map(self, namespace: str, body: Json) -> None:
-        self._do("create config map")
-        self.config_maps[body["metadata"]["name"]] = copy.deepcopy(body)
+        with self._do("create config map"):
+            self.config_maps[body["metadata"]["name"]] = copy.deepcopy(body)
 
     async def patch_config_map(self, namespace: str, name: str, patch: Json) -> None:
-        self._do("patch config map")
-        self.config_maps[name] = apply_merge_patch(self.config_maps[name], patch)
+        with self._do("patch config map"):
+            self.config_maps[name] = apply_merge_patch(self.config_maps[name], patch)
 
     async def get_secret(self, namespace: str, name: str) -> Json | None:
-        return copy.deepcopy(self.secrets.get(name))
+        with self._do("get secret"):
+            return copy.deepcopy(self.secrets.get(name))
 
     async def create_secret(self, namespace: str, body: Json) -> None:
-        self._do("create secret")
-        made = copy.deepcopy(body)
-        made["data"] = {
-            key: base64.b64encode(value.encode()).decode()
-            for key, value in made.pop("stringData").items()
-        }
-        self.secrets[body["metadata"]["name"]] = made
+        with self._do("create secret"):
+            made = copy.deepcopy(body)
+            made["data"] = {
+                key: base64.b64encode(value.encode()).decode()
+                for key, value in made.pop("stringData").items()
+            }
+            self.secrets[body["metadata"]["name"]] = made
 
     async def patch_model_status(self, namespace: str, name: str, patch: Json) -> None:
-        self._do("patch status")
-        if name not in self.models:
-            raise NotFoundError(f"PATCH {name}", "404 not found", 404)
-        model = self.models[name]
-        model["status"] = apply_merge_patch(model.get("status", {}), patch)
+        with self._do("patch status"):
+            if name not in self.models:
+                raise NotFoundError(f"PATCH {name}", "404 not found", 404)
+            model = self.models[name]
+            model["status"] = apply_merge_patch(model.get("status", {}), patch)
 
     async def create_event(self, namespace: str, body: Json) -> None:
-        self._do("create event")
-        self.events.setdefault(body["metadata"]["name"], copy.deepcopy(body))
+        with self._do("create event"):
+            self.events.setdefault(body["metadata"]["name"], copy.deepcopy(body))
+
+    async def list_events(self, namespace: str, reason: str) -> AsyncIterator[Json]:
+        with self._do("list events"):
+            for event in self.events.values():
+                if event["reason"] == reason:
+                    yield copy.deepcopy(event)
+
+    async def get_workload(self, namespace: str, kind: str, name: str) -> Json | None:
+        with self._do("get workload"):
+            return copy.deepcopy(self.workloads.get((kind, name)))
+
+    async def delete_pod(
+        self, namespace: str, name: str, *, uid: str, resource_version: str
+    ) -> None:
+        with self._do("delete pod"):
+            for pod in self.pods:
+                if pod["metadata"]["name"] == name:
+                    found = pod["metadata"]
+                    if (found["uid"], found["resourceVersion"]) != (uid, resource_version):
+                        raise ConflictError(f"DELETE {name}", "409 changed", 409)
+                    self.pods.remove(pod)
+                    return
+            raise NotFoundError(f"DELETE {name}", "404 not found", 404)
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:

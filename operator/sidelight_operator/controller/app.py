@@ -12,8 +12,10 @@ import aiohttp
 import kopf
 from aiohttp import web
 
+from sidelight_operator import __version__
+from sidelight_operator.controller.breaker import Installed
 from sidelight_operator.controller.collect import Collector
-from sidelight_operator.controller.decision import explainer
+from sidelight_operator.controller.decision import planner
 from sidelight_operator.controller.health import Pulse, health_app
 from sidelight_operator.controller.logs import configure_logging
 from sidelight_operator.controller.reconcile import Reconciler
@@ -55,7 +57,8 @@ async def _main(settings: Settings) -> None:
         reconciler = Reconciler(
             kube=kube,
             collector=Collector(session, settings.sidecars_at_once),
-            explain=explainer(settings),
+            plan=planner(settings),
+            installed=Installed(__version__, settings.sidecar_image, datetime.now(UTC)),
             clock=lambda: datetime.now(UTC),
             models_at_once=settings.models_at_once,
         )

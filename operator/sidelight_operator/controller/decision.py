@@ -1,12 +1,13 @@
 """The injector's own decision, as the controller asks for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from sidelight_operator.controller.explain import Explain
 from sidelight_operator.controller.models import Model
-from sidelight_operator.controller.pods import Refusal
 from sidelight_operator.controller.settings import Settings
 from sidelight_operator.inject import (
+    Decision,
     InjectionSettings,
     NamespaceFacts,
     ObservedModelView,
@@ -14,24 +15,38 @@ from sidelight_operator.inject import (
 )
 from sidelight_operator.kube import Json
 
+Plan = Callable[[Json, Mapping[str, str], Sequence[Model]], Decision]
+"""`(pod, labels of its namespace, the namespace's models)`: what the webhook would make of it."""
 
-def explainer(settings: Settings) -> Explain:
-    """What the webhook would say of a pod, with the same settings as the webhook has."""
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What decisions about a model's pods rest on, as it was when its round began."""
+
+    model: Model
+    neighbours: Sequence[Model]
+    """The ObservedModels of its namespace, itself included."""
+    namespace_labels: Mapping[str, str]
+    plan: Plan
+    now: datetime
+
+    def decide(self, pod: Json) -> Decision:
+        """What the webhook would make of `pod` now."""
+        return self.plan(pod, self.namespace_labels, self.neighbours)
+
+
+def planner(settings: Settings) -> Plan:
+    """What the webhook would decide about a pod, with the same settings as the webhook has."""
     injection = InjectionSettings(
         sidecar_image=settings.sidecar_image, image_pull_policy=settings.sidecar_pull_policy
     )
 
-    def explain(
-        pod: Json, namespace_labels: Mapping[str, str], models: Sequence[Model]
-    ) -> Refusal | None:
+    def plan(pod: Json, namespace_labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
         views = [
-            ObservedModelView(name=model.name, spec=model.spec)
+            ObservedModelView(model.name, model.spec, model.breaker)
             for model in models
             if model.spec is not None
         ]
-        decision = decide(pod, NamespaceFacts(labels=dict(namespace_labels)), views, injection)
-        if decision.outcome == "inject":
-            return None
-        return Refusal(decision.reason, decision.message)
+        return decide(pod, NamespaceFacts(labels=dict(namespace_labels)), views, injection)
 
-    return explain
+    return plan

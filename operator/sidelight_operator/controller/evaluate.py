@@ -20,12 +20,14 @@ from sidelight_contract.status import (
     Pods,
 )
 from sidelight_contract.summary import Summary
+from sidelight_operator.controller.breaker import Breaker
 from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
 from sidelight_operator.controller.models import Model, format_time
 from sidelight_operator.controller.pods import PodView, Refusal
 
 STARTING = timedelta(minutes=2)
 """A younger pod that is not running or ready yet is starting: in the status, but no Event."""
+MAX_NAMED_WORKLOADS = 5
 MAX_MODES = 10
 """Rows of `interception`: two modes for a few reasons; more would be somebody's forgery."""
 WINDOW_SECONDS = SidecarConfig(version=1).window_seconds
@@ -33,6 +35,7 @@ WINDOW_SECONDS = SidecarConfig(version=1).window_seconds
 Answer = Summary | Refusal
 """What a sidecar answered, or why there is no answer."""
 
+NO_BREAKER = Breaker()
 _STARTING_REASONS = frozenset(
     {Reason.POD_NOT_RUNNING, Reason.SIDECAR_NOT_READY, Reason.SIDECAR_REFUSED_TOKEN}
 )
@@ -40,12 +43,22 @@ _STARTING_REASONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An Event to be: `pod` is "" when it speaks of all."""
+    """An Event to be."""
 
     type: Literal["Normal", "Warning"]
     reason: Reason
     message: str
     pod: str = ""
+    """The pod it speaks of; "" when it speaks of a workload or of all."""
+    workload: str = ""
+    """The workload that it is told of, too, such as `deployment/chat`."""
+    occasion: str = ""
+    """What tells it from one that said the same before."""
+
+    @property
+    def subject(self) -> str:
+        """What it speaks of; "" for all."""
+        return self.pod or self.workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,7 @@ def evaluate(
     answers: Mapping[str, Answer],
     now: datetime,
     *,
+    breaker: Breaker = NO_BREAKER,
     problem: Refusal | None = None,
     told: AbstractSet[tuple[str, Reason]] = frozenset(),
 ) -> Evaluation:
@@ -73,6 +87,7 @@ def evaluate(
         pods: those its selector matches and that have not ended.
         answers: by pod uid, for the pods that were asked.
         now: for conditions that change.
+        breaker: the circuit breaker after this round.
         problem: why the round could not be done whole; it becomes the reason of Ready.
         told: pods and reasons of which an Event was made in an earlier round.
     """
@@ -88,19 +103,21 @@ def evaluate(
         _ready(pods, missing, problem),
         _injected(model, pods),
         _traffic_observed(pods, whole),
+        _breaker_open(breaker),
     )
     status = ObservedModelStatus(
         observed_generation=model.generation,
         conditions=[_condition(model, now, judged) for judged in conditions],
         pods=_pods_status(len(pods), missing),
         interception=_modes(model, pods),
+        breaker=list(breaker.entries),
         window_seconds=WINDOW_SECONDS,
         traffic=traffic_status(whole) if answered else None,
         versions=versions,
     )
     return Evaluation(
         status=status,
-        events=tuple(_events(model, missing, status, now, told)),
+        events=(*_events(model, missing, status, now, told), *_breaker_events(breaker)),
         not_observed=Counter(why.reason for _, why in missing),
     )
 
@@ -188,6 +205,16 @@ def _traffic_observed(pods: Sequence[PodView], whole: Figures) -> Judged:
     return observed, "True", Reason.REQUESTS_SEEN, "requests are seen by the sidecars"
 
 
+def _breaker_open(breaker: Breaker) -> Judged:
+    kind = ConditionType.BREAKER_OPEN
+    if not breaker.entries:
+        message = "no pod has failed to start because of Sidelight under this spec and release"
+        return kind, "False", Reason.BREAKER_CLOSED, message
+    which = ", ".join(sorted(entry.workload for entry in breaker.entries)[:MAX_NAMED_WORKLOADS])
+    message = f"new pods of {which} get no sidecar; status.breaker says why"
+    return kind, "True", Reason(breaker.entries[-1].reason), message
+
+
 def _all(count: int) -> str:
     return "the selected pod is" if count == 1 else f"all {count} selected pods are"
 
@@ -253,19 +280,48 @@ def _events(
 ) -> list[Told]:
     """What changed since the last round. Only pods that the status names are told of."""
     assert status.pods is not None
-    created = {pod.name: pod.created for pod, _ in missing}
+    views = {pod.name: pod for pod, _ in missing}
     events = []
     for item in status.pods.not_observed:
         reason = Reason(item.reason)
-        starting = reason in _STARTING_REASONS and now - created[item.name] < STARTING
+        starting = reason in _STARTING_REASONS and now - views[item.name].created < STARTING
         if (item.name, reason) not in told and not starting:
             message = f"pod {item.name} is not observed: {item.message}"
-            events.append(Told("Warning", reason, message, item.name))
-    was_ready = previous_condition(model, ConditionType.READY).get("status") == "True"
+            workload = views[item.name].workload
+            events.append(Told("Warning", reason, message, item.name, workload))
+    before = previous_condition(model, ConditionType.READY)
+    occasion = f"{before.get('reason', '')} {before.get('lastTransitionTime', '')}"
     ready = status.conditions[0]
-    if ready.status == "True" and not was_ready:
-        events.append(Told("Normal", Reason.ALL_PODS_OBSERVED, ready.message))
+    if ready.status == "True" and before.get("status") != "True":
+        all_observed = Reason.ALL_PODS_OBSERVED
+        events.append(Told("Normal", all_observed, ready.message, occasion=occasion))
     problem = ready.status == "False" and ready.reason != Reason.SOME_PODS_NOT_OBSERVED
-    if problem and previous_condition(model, ConditionType.READY).get("reason") != ready.reason:
-        events.append(Told("Warning", Reason(ready.reason), ready.message))
+    if problem and before.get("reason") != ready.reason:
+        events.append(Told("Warning", Reason(ready.reason), ready.message, occasion=occasion))
     return events
+
+
+def _breaker_events(breaker: Breaker) -> list[Told]:
+    opened = [
+        Told(
+            "Warning",
+            Reason(entry.reason),
+            f"pods of {entry.workload} did not start because of Sidelight, which stays out of "
+            f"them from now on: {entry.message}",
+            workload=entry.workload,
+            occasion=f"{entry.generation} {entry.release}",
+        )
+        for entry in breaker.opened
+    ]
+    closed = [
+        Told(
+            "Normal",
+            Reason.BREAKER_CLOSED,
+            f"new pods of {entry.workload} get a sidecar again: the ObservedModel's spec, or "
+            "Sidelight's release or image, has changed",
+            workload=entry.workload,
+            occasion=entry.since,
+        )
+        for entry in breaker.closed
+    ]
+    return [*closed, *opened]

@@ -43,6 +43,12 @@ class Metrics:
             ["namespace", "observed_model", "reason"],
             registry=self.registry,
         )
+        self.pods_replaced = Counter(
+            "sidelight_controller_pods_replaced",
+            "Pods deleted that never served and were stuck because of Sidelight, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.status_writes = Counter(
             "sidelight_controller_status_writes",
             "Statuses written; a round without change writes none.",

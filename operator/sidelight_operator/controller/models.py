@@ -1,13 +1,16 @@
 """An ObservedModel as the controller sees it: parsed where it can be, named where it cannot."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
 from sidelight_contract import names
 from sidelight_contract.spec import ObservedModelSpec, Selector, SelectorOperator
+from sidelight_operator.inject.breaker import open_breakers
 from sidelight_operator.kube import Json
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,13 @@ class Model:
     """As the API server has it now; `{}` before the first round."""
     spec: ObservedModelSpec | None
     spec_error: str = ""
+    changed: datetime = _LONG_AGO
+    """When the spec was last written."""
+
+    @property
+    def breaker(self) -> frozenset[str]:
+        """Workloads that the circuit breaker keeps Sidelight out of, as the last round left it."""
+        return open_breakers(self.status, self.generation)
 
     @property
     def key(self) -> str:
@@ -59,7 +69,18 @@ def parse_model(body: Json) -> Model:
         status=body.get("status") or {},
         spec=spec,
         spec_error=error,
+        changed=_changed(metadata),
     )
+
+
+def _changed(metadata: Json) -> datetime:
+    """When the spec was last written; who wrote the status is noted apart."""
+    writes = [
+        parse_time(entry["time"])
+        for entry in metadata.get("managedFields") or ()
+        if "time" in entry and not entry.get("subresource")
+    ]
+    return max(writes, default=parse_time(metadata["creationTimestamp"]))
 
 
 def selector_text(selector: Selector) -> str:

@@ -11,6 +11,7 @@ from sidelight_contract import names
 from sidelight_contract.injection import decode_record
 from sidelight_contract.names import Reason
 from sidelight_operator.controller.models import parse_time
+from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import Json
 
 NO_VERSION = "unknown"
@@ -26,6 +27,9 @@ class Injection:
     mode_message: str = ""
     engine: str = ""
     container: str = ""
+    config_hash: str = ""
+    image: str = ""
+    """Of the sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,15 @@ class PodView:
     version: str
     refusal: Refusal | None = None
     """Why it was not injected; None when it was."""
+    workload: str = ""
+    """Who makes pods like it, such as `deployment/chat`; "" for nobody."""
+    ready: bool = False
+    """Whether it is ready to serve, by its Ready condition."""
+    never_ready: bool = False
+    """Whether it was not ready even once."""
+    trouble: Refusal | None = None
+    """Why it does not start, when that is because of Sidelight."""
+    resource_version: str = ""
 
 
 def is_selected(pod: Json) -> bool:
@@ -66,7 +79,7 @@ def is_injected(pod: Json) -> bool:
 
 
 def view_pod(pod: Json, version_labels: Sequence[str], refusal: Refusal | None = None) -> PodView:
-    """`pod` as the controller keeps it."""
+    """`pod` as the controller keeps it; what its troubles are is told by `trouble.py`."""
     metadata, status = pod["metadata"], pod.get("status", {})
     labels = metadata.get("labels") or {}
     injection = _injection(metadata)
@@ -84,7 +97,16 @@ def view_pod(pod: Json, version_labels: Sequence[str], refusal: Refusal | None =
         image=image,
         version=label or image_tag(image) or NO_VERSION,
         refusal=refusal,
+        workload=workload_of(metadata),
+        ready=is_ready(status),
+        resource_version=metadata.get("resourceVersion", ""),
     )
+
+
+def is_ready(status: Json) -> bool:
+    """Whether the status of a pod says that it is ready to serve."""
+    conditions = status.get("conditions") or ()
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def image_tag(image: str) -> str:
@@ -104,6 +126,8 @@ def _injection(metadata: Json) -> Injection:
         mode_message=record.mode_message,
         engine=record.engine,
         container=record.container,
+        config_hash=record.config_hash,
+        image=record.image,
     )
 
 

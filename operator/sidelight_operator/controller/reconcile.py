@@ -5,28 +5,26 @@ lost event or a restart costs nothing. One model's failure never stops the other
 """
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sidelight_contract.names import Reason
+from sidelight_operator.controller.breaker import Breaker, Installed, judge_breaker
 from sidelight_operator.controller.changes import merge_patch
 from sidelight_operator.controller.collect import Collector
-from sidelight_operator.controller.evaluate import Answer, Evaluation, Told, asks, evaluate
-from sidelight_operator.controller.explain import Explain, refusal_of
+from sidelight_operator.controller.decision import Plan, Scene
+from sidelight_operator.controller.evaluate import Answer, Evaluation, asks, evaluate
+from sidelight_operator.controller.events import Teller
 from sidelight_operator.controller.metrics import Metrics
-from sidelight_operator.controller.models import Model, format_time, parse_model, selector_text
+from sidelight_operator.controller.models import Model, parse_model
 from sidelight_operator.controller.objects import ensure_objects
-from sidelight_operator.controller.pods import (
-    PodView,
-    Refusal,
-    is_injected,
-    is_selected,
-    view_pod,
-)
-from sidelight_operator.kube import Json, KubeClient, KubeError, NotFoundError
+from sidelight_operator.controller.pods import PodView, Refusal
+from sidelight_operator.controller.rejections import find_rejections, list_rejections
+from sidelight_operator.controller.survey import Survey, survey
+from sidelight_operator.kube import ConflictError, KubeClient, KubeError, NotFoundError
 
 logger = logging.getLogger("sidelight.controller")
 
@@ -38,18 +36,21 @@ class Reconciler:
         self,
         kube: KubeClient,
         collector: Collector,
-        explain: Explain,
+        plan: Plan,
         *,
+        installed: Installed,
         clock: Callable[[], datetime],
         models_at_once: int = 8,
         metrics: Metrics | None = None,
     ) -> None:
         self._kube = kube
         self._collector = collector
-        self._explain = explain
+        self._plan = plan
+        self._installed = installed
         self._clock = clock
         self._slots = asyncio.Semaphore(models_at_once)
         self.metrics = metrics or Metrics()
+        self._teller = Teller(kube, clock, self.metrics)
         self._told: dict[str, set[tuple[str, Reason]]] = {}
 
     async def round(self) -> None:
@@ -90,39 +91,51 @@ class Reconciler:
 
     async def _reconcile(self, model: Model, neighbours: Sequence[Model]) -> None:
         told = self._told.setdefault(model.uid, set())
-        pods: list[PodView] = []
+        seen, breaker = Survey(), Breaker()
         answers: dict[str, Answer] = {}
         if model.spec is None:
             why = f"the spec is not understood by this release: {model.spec_error}"
             problem: Refusal | None = Refusal(Reason.SPEC_NOT_UNDERSTOOD, why)
         else:
             token, problem = await ensure_objects(self._kube, model)
-            pods = await self._pods(model, neighbours)
-            answers = await self._answers(model, pods, token)
-        result = evaluate(model, pods, answers, self._clock(), problem=problem, told=told)
-        self._count(model, len(pods), result)
-        await self._write(model, result)
+            seen, breaker = await self._look(model, neighbours)
+            answers = await self._answers(model, seen.pods, token)
+        result = evaluate(
+            model, seen.pods, answers, self._clock(), breaker=breaker, problem=problem, told=told
+        )
+        self._count(model, len(seen.pods), result)
+        # Events first: what the status says already would not be told by a controller that comes
+        # after this one. Told twice, they are the same Event.
         for event in result.events:
-            await self._tell(model, event)
-            told.add((event.pod, event.reason))
-        names = {pod.name for pod in pods}
-        told.intersection_update({pair for pair in told if pair[0] in names})
+            await self._teller.tell(model, event)
+            told.add((event.subject, event.reason))
+        await self._write(model, result)
+        await self._replace(model, breaker)
+        subjects = {pod.name for pod in seen.pods}
+        told.intersection_update({pair for pair in told if pair[0] in subjects})
 
-    async def _pods(self, model: Model, neighbours: Sequence[Model]) -> list[PodView]:
-        assert model.spec is not None
-        labels: dict[str, str] | None = None
-        views = []
-        selector = selector_text(model.spec.selector)
-        async for pod in self._kube.list_pods(model.namespace, selector):
-            if not is_selected(pod):
-                continue
-            refusal = None
-            if not is_injected(pod):
-                if labels is None:
-                    labels = await self._kube.get_namespace_labels(model.namespace)
-                refusal = refusal_of(pod, labels, model, neighbours, self._explain)
-            views.append(view_pod(pod, model.spec.version.labels, refusal))
-        return views
+    async def _look(self, model: Model, neighbours: Sequence[Model]) -> tuple[Survey, Breaker]:
+        labels = await self._kube.get_namespace_labels(model.namespace)
+        scene = Scene(model, neighbours, labels, self._plan, self._clock())
+        seen = await survey(self._kube, scene)
+        events = await list_rejections(self._kube, model.namespace)
+        rejections = await find_rejections(self._kube, events, scene)
+        pods = (*seen.pods, *seen.failed)
+        return seen, judge_breaker(model, self._installed, pods, rejections, scene.now)
+
+    async def _replace(self, model: Model, breaker: Breaker) -> None:
+        """Delete stuck pods that never served; their owners make them anew, without a sidecar."""
+        for pod in breaker.replace:
+            assert pod.trouble is not None
+            with suppress(NotFoundError, ConflictError):
+                await self._kube.delete_pod(
+                    model.namespace, pod.name, uid=pod.uid, resource_version=pod.resource_version
+                )
+                self.metrics.pods_replaced.labels(pod.trouble.reason).inc()
+                logger.info(
+                    "stuck pod replaced",
+                    extra={"model": model.key, "pod": pod.name, "reason": pod.trouble.reason},
+                )
 
     async def _answers(
         self, model: Model, pods: Sequence[PodView], token: str | None
@@ -148,32 +161,6 @@ class Reconciler:
         if patch:
             await self._kube.patch_model_status(model.namespace, model.name, patch)
             self.metrics.status_writes.inc()
-
-    async def _tell(self, model: Model, told: Told) -> None:
-        """An Event's name follows from what it says, so a restart does not tell it again."""
-        now = self._clock()
-        said = "\0".join((model.uid, told.pod, told.reason, "" if told.pod else format_time(now)))
-        body: Json = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {
-                "name": f"{model.name}.{hashlib.sha256(said.encode()).hexdigest()[:16]}",
-                "namespace": model.namespace,
-            },
-            "involvedObject": {**model.reference(), "namespace": model.namespace},
-            "reason": told.reason,
-            "message": told.message[:1000],
-            "type": told.type,
-            "source": {"component": "sidelight-controller"},
-            "firstTimestamp": format_time(now),
-            "lastTimestamp": format_time(now),
-            "count": 1,
-        }
-        try:
-            await self._kube.create_event(model.namespace, body)
-        except KubeError as error:
-            self.metrics.errors.labels("Event").inc()
-            logger.warning("event not written", extra={"model": model.key, "error": str(error)})
 
 
 _COLLECT_REASONS = frozenset(

@@ -1,5 +1,11 @@
 """The Kubernetes API as Sidelight uses it: one Protocol, one implementation, one error."""
 
-from sidelight_operator.kube.client import Json, KubeClient, KubeError, NotFoundError
+from sidelight_operator.kube.client import (
+    ConflictError,
+    Json,
+    KubeClient,
+    KubeError,
+    NotFoundError,
+)
 
-__all__ = ["Json", "KubeClient", "KubeError", "NotFoundError"]
+__all__ = ["ConflictError", "Json", "KubeClient", "KubeError", "NotFoundError"]

@@ -9,7 +9,7 @@ answers stay raw dicts.
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.config.config_exception import ConfigException
 
 from sidelight_contract import names
-from sidelight_operator.kube.client import Json, KubeError, NotFoundError
+from sidelight_operator.kube.client import ConflictError, Json, KubeError, NotFoundError
 
 PAGE = 500
 """Objects in one page of a list: kubectl's own number, a few MB of pods."""
@@ -26,6 +26,15 @@ TIMEOUT_SECONDS = 15.0
 """For one request; the API server itself gives up on slow ones after 60."""
 
 _MODELS = f"/apis/{names.GROUP}/{names.API_VERSION}"
+_WORKLOADS = {
+    "deployment": ("apps/v1", "deployments"),
+    "statefulset": ("apps/v1", "statefulsets"),
+    "daemonset": ("apps/v1", "daemonsets"),
+    "replicaset": ("apps/v1", "replicasets"),
+    "job": ("batch/v1", "jobs"),
+    "cronjob": ("batch/v1", "cronjobs"),
+    "rollout": ("argoproj.io/v1alpha1", "rollouts"),
+}
 _NOT_FOUND = 404
 _CONFLICT = 409
 _MESSAGE_LIMIT = 500
@@ -106,13 +115,29 @@ class ApiClient:
         path = f"{_MODELS}/namespaces/{namespace}/{names.PLURAL}/{name}/status"
         await self._request("PATCH", path, {"status": patch})
 
+    async def delete_pod(
+        self, namespace: str, name: str, *, uid: str, resource_version: str
+    ) -> None:
+        """See `KubeClient`."""
+        conditions = {"uid": uid, "resourceVersion": resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
+        await self._request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
+
+    async def get_workload(self, namespace: str, kind: str, name: str) -> Json | None:
+        """See `KubeClient`."""
+        path = _workload_path(namespace, kind, name)
+        return await self._get(path) if path else None
+
+    async def list_events(self, namespace: str, reason: str) -> AsyncIterator[Json]:
+        """See `KubeClient`."""
+        path = f"/api/v1/namespaces/{namespace}/events"
+        async for item in self._list(path, {"fieldSelector": f"reason={reason}"}):
+            yield item
+
     async def create_event(self, namespace: str, body: Json) -> None:
         """See `KubeClient`."""
-        try:
+        with suppress(ConflictError):
             await self._request("POST", f"/api/v1/namespaces/{namespace}/events", body)
-        except KubeError as error:
-            if error.status != _CONFLICT:
-                raise
 
     async def _get(self, path: str) -> Json | None:
         try:
@@ -159,11 +184,19 @@ class ApiClient:
         return result
 
 
+def _workload_path(namespace: str, kind: str, name: str) -> str:
+    """Where the API server has a workload; "" for a kind that is not known here."""
+    if kind not in _WORKLOADS:
+        return ""
+    group, plural = _WORKLOADS[kind]
+    return f"/apis/{group}/namespaces/{namespace}/{plural}/{name}"
+
+
 def _error(what: str, status: int, body: Any) -> KubeError:
     """The API server's own sentence, where there is one."""
     try:
         why = str(json.loads(body)["message"])
     except (TypeError, ValueError, KeyError):
         why = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
-    kind = NotFoundError if status == _NOT_FOUND else KubeError
+    kind = {_NOT_FOUND: NotFoundError, _CONFLICT: ConflictError}.get(status, KubeError)
     return kind(what, f"{status} {why}"[:_MESSAGE_LIMIT], status)

@@ -24,6 +24,10 @@ class NotFoundError(KubeError):
     """The object, or the namespace or kind it would be in, does not exist."""
 
 
+class ConflictError(KubeError):
+    """The object is not, or no longer, what the request said it was."""
+
+
 class KubeClient(Protocol):
     """The few calls that the controller makes. Every one raises KubeError."""
 
@@ -65,6 +69,25 @@ class KubeClient(Protocol):
         Raises:
             NotFoundError: it was deleted in the meantime.
         """
+        ...
+
+    async def delete_pod(
+        self, namespace: str, name: str, *, uid: str, resource_version: str
+    ) -> None:
+        """Delete a pod if it still is exactly the one that was judged.
+
+        Raises:
+            NotFoundError: it is gone.
+            ConflictError: it has changed, or another one has its name.
+        """
+        ...
+
+    async def get_workload(self, namespace: str, kind: str, name: str) -> Json | None:
+        """A workload by its kind in lower case; None when it, or its kind, is not known."""
+        ...
+
+    def list_events(self, namespace: str, reason: str) -> AsyncIterator[Json]:
+        """The Events of a namespace that have this reason."""
         ...
 
     async def create_event(self, namespace: str, body: Json) -> None:

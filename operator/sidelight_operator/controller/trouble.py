@@ -1,0 +1,107 @@
+"""Which pods do not start because of Sidelight, from the pods' own statuses. Pure.
+
+Rules:
+1. Only Sidelight's own containers are looked at; the engine's troubles are its own.
+2. One failure is no trouble: registries hiccup and nodes boot. Two are, or thirty seconds of not
+   getting an image.
+3. Whether a pod ever served is told by its Ready condition alone: it has never changed.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from sidelight_contract import names
+from sidelight_contract.names import Reason
+from sidelight_operator.controller.models import parse_time
+from sidelight_operator.controller.pods import Refusal
+from sidelight_operator.kube import Json
+
+PATIENCE = timedelta(seconds=30)
+"""For an image or a container that does not come: the kubelet tries again after 10 and 20 s."""
+_SAME_MOMENT = timedelta(seconds=1)
+"""The kubelet takes `startTime` and a new condition's time separately, in whole seconds."""
+_MESSAGE_LIMIT = 300
+
+_NEVER_PULLED = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+_NOT_PULLED = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable",
+     "SignatureValidationFailed"}
+)  # fmt: skip
+_NOT_CREATED = frozenset(
+    {"CreateContainerError", "CreateContainerConfigError", "RunContainerError",
+     "PreCreateHookError", "PreStartHookError"}
+)  # fmt: skip
+
+
+def never_ready(pod: Json) -> bool:
+    """Whether the pod has not been ready even once, so that it never served anybody."""
+    status = pod.get("status", {})
+    ready = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), None)
+    if ready is None or "startTime" not in status:
+        return bool(status.get("phase", "Pending") == "Pending")
+    if ready.get("status") == "True" or "lastTransitionTime" not in ready:
+        return False
+    since = parse_time(ready["lastTransitionTime"]) - parse_time(status["startTime"])
+    return since <= _SAME_MOMENT
+
+
+def trouble_of(pod: Json, now: datetime) -> Refusal | None:
+    """Why an injected pod does not start, if one of Sidelight's containers is why."""
+    fresh = never_ready(pod)
+    for container in _ours(pod):
+        found = _trouble(container, pod, now, fresh=fresh)
+        if found is not None:
+            return found
+    return None
+
+
+def _ours(pod: Json) -> Iterator[Json]:
+    status = pod.get("status", {})
+    for key in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(key) or ():
+            if container["name"] in (names.INIT_CONTAINER, names.SIDECAR_CONTAINER):
+                yield container
+
+
+def _trouble(container: Json, pod: Json, now: datetime, *, fresh: bool) -> Refusal | None:
+    name, restarts = container["name"], container.get("restartCount", 0)
+    state = container.get("state") or {}
+    waiting = (state.get("waiting") or {}).get("reason", "")
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+    failed = bool(ended.get("exitCode"))
+    looping = waiting == "CrashLoopBackOff"
+    patient = fresh and now - _begun(pod) < PATIENCE
+    if waiting in _NEVER_PULLED or (waiting in _NOT_PULLED and fresh and not patient):
+        said = f"image {container.get('image', '')} of container {name}: {_said(state, waiting)}"
+        return Refusal(Reason.SIDECAR_IMAGE_NOT_PULLED, said)
+    if waiting in _NOT_CREATED and fresh and not patient:
+        return Refusal(Reason.SIDECAR_NOT_CREATED, f"container {name}: {_said(state, waiting)}")
+    if name == names.INIT_CONTAINER:
+        for_good = pod.get("status", {}).get("phase") == "Failed"
+        if fresh and failed and (restarts or looping or for_good):
+            return Refusal(Reason.INIT_CONTAINER_FAILED, _ended(name, restarts, ended))
+    elif (looping and restarts) or (fresh and failed and restarts > 1):
+        return Refusal(Reason.SIDECAR_CRASHED, _ended(name, restarts, ended))
+    return None
+
+
+def _begun(pod: Json) -> datetime:
+    """When the kubelet could begin with the containers."""
+    status = pod.get("status", {})
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodReadyToStartContainers" and condition["status"] == "True":
+            return parse_time(condition["lastTransitionTime"])
+    return parse_time(status.get("startTime") or pod["metadata"]["creationTimestamp"])
+
+
+def _said(state: Json, waiting: str) -> str:
+    message = (state.get("waiting") or {}).get("message", "")
+    return f"{waiting} {message}".strip()[:_MESSAGE_LIMIT]
+
+
+def _ended(name: str, restarts: int, ended: Json) -> str:
+    why = f"container {name} ended with status {ended.get('exitCode', '?')}"
+    why += f" ({ended['reason']})" if ended.get("reason") else ""
+    why += f" after {restarts} restarts" if restarts else ""
+    last = str(ended.get("message", "")).strip()
+    return f"{why}: {last[-_MESSAGE_LIMIT:]}" if last else why

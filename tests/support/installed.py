@@ -1,0 +1,60 @@
+"""Sidelight, installed by its chart in the cluster of the tests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cluster_client import PREFIX, ROOT, Cluster, wait_until
+
+SYSTEM = "sidelight-system"
+
+
+def install(cluster: Cluster, *values: str, sidecar: str = "sidelight-sidecar:dev") -> None:
+    """Install or upgrade the chart, with `sidecar` as the image that is injected."""
+    repository, _, tag = f"{PREFIX}/{sidecar}".rpartition(":")
+    cluster.helm(
+        "upgrade", "--install", "sidelight", str(ROOT / "helm/sidelight"), "--namespace", SYSTEM,
+        "--create-namespace", "--wait", "--timeout", "150s",
+        "--set", f"image.operator.repository={PREFIX}/sidelight-operator,image.operator.tag=dev",
+        "--set", f"image.sidecar.repository={repository},image.sidecar.tag={tag}",
+        *(word for value in values for word in ("--set", value)),
+    )  # fmt: skip
+
+
+@contextmanager
+def installed(cluster: Cluster, *values: str) -> Iterator[Cluster]:
+    """The chart, and nothing of it afterwards."""
+    install(cluster, *values)
+    try:
+        yield cluster
+    finally:
+        cluster.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait")
+        cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev", "--timeout", "60s")
+
+
+def condition(cluster: Cluster, namespace: str, kind: str, model: str = "chat") -> dict[str, Any]:
+    """A condition of an ObservedModel; empty before there is one."""
+    found = status(cluster, namespace, model).get("conditions", [])
+    return next((item for item in found if item["type"] == kind), {})
+
+
+def status(cluster: Cluster, namespace: str, model: str = "chat") -> dict[str, Any]:
+    """The status of an ObservedModel; empty before there is one."""
+    found = cluster.get(f"observedmodel/{model}", "--namespace", namespace)
+    result: dict[str, Any] = found.get("status", {})
+    return result
+
+
+def apply_model(cluster: Cluster, namespace: str, name: str = "chat", **spec: Any) -> None:
+    """An ObservedModel of the pods `app: NAME`, once the controller has seen it."""
+    body = {
+        "apiVersion": "sidelight.dev/v1alpha1", "kind": "ObservedModel",
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": {"app": name}}, **spec},
+    }  # fmt: skip
+    cluster.apply(body, "--namespace", namespace)
+    generation = cluster.get(f"observedmodel/{name}", "-n", namespace)["metadata"]["generation"]
+    wait_until(
+        lambda: status(cluster, namespace, name).get("observedGeneration") == generation,
+        40, "the controller's status of this spec",
+    )  # fmt: skip

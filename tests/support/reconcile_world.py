@@ -1,0 +1,18 @@
+"""Sidecars for rounds of the controller that are not about HTTP."""
+
+from controller_world import summary
+
+from sidelight_operator.controller.collect import Collector
+from sidelight_operator.controller.evaluate import Answer
+
+
+class Sidecars(Collector):
+    """Answers as told, and remembers the tokens."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = summary()
+        self.tokens: list[str | None] = []
+
+    async def collect(self, address: str, token: str | None) -> Answer:
+        self.tokens.append(token)
+        return self.answer
