@@ -18,6 +18,12 @@ from sidelight_sidecar.observer.sse import EventStream, EventTooLongError
 
 MAX_DOCUMENT_BYTES = 4 << 20
 """A longer answer that is no stream is not parsed: a batch of embeddings can be any size."""
+MAX_BRACKETS = 1 << 17
+"""A document with more is not parsed: an empty list is two bytes, and 64 when it has been read."""
+FREE_WEIGHT = 4096
+"""What a stream may make of its exchange without asking the budget."""
+WEIGHED_EVERY = 16
+"""Reads; what comes of so few is bounded by their size."""
 
 _BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b": ")
 """How a body of server-sent events may begin, and one of JSON cannot."""
@@ -30,7 +36,7 @@ class ResponseBody:
 
     __slots__ = (
         "_begun", "_cutter", "_deaf", "_decoder", "_decoding", "_dialect", "_document",
-        "_exchange", "_framing", "_held",
+        "_exchange", "_framing", "_held", "_reads", "_weight",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, dialect: Dialect, budget: Budget) -> None:
@@ -43,6 +49,8 @@ class ResponseBody:
         self._cutter: EventStream | LineStream | MessageStream | None = None
         self._document = bytearray()
         self._deaf = False
+        self._reads = 0
+        self._weight = Held(budget)
         self._begun = not exchange.generating  # it is certain that a document is one
 
     def head(self, status: int, headers: Headers) -> None:
@@ -111,7 +119,7 @@ class ResponseBody:
         if whole and not self._deaf:
             if self._framing is Framing.DOCUMENT:
                 if self._document:
-                    self._dialect.document(bytes(self._document))
+                    self._parse()
             elif isinstance(self._cutter, EventStream):
                 outputs = self._read(self._cutter.flush(), at_ns)
             elif isinstance(self._cutter, LineStream):
@@ -131,6 +139,7 @@ class ResponseBody:
         self._held.release()
         self._decoder = None
         self._decoding.release()
+        self._weight.release()
 
     def _cut(self, data: bytes) -> list[Event]:
         cutter = self._cutter
@@ -151,7 +160,23 @@ class ResponseBody:
         outputs = 0
         for name, data in events:
             outputs += dialect.event(name, data, at_ns)
+        self._reads += 1
+        if self._reads % WEIGHED_EVERY == 1:
+            self._weigh()
         return outputs
+
+    def _parse(self) -> None:
+        document = self._document
+        if document.count(b"[") + document.count(b"{") > MAX_BRACKETS:
+            self._exchange.unread = "size"
+        else:
+            self._dialect.document(bytes(document))
+
+    def _weigh(self) -> None:
+        """See that an exchange that grows with its answer is in the budget."""
+        weight = self._exchange.weight - FREE_WEIGHT
+        if weight > self._weight.size and not self._weight.set(weight):
+            self._stop("memory")
 
     def _arrival(self, outputs: int, at_ns: int) -> float | None:
         """One read brought so many outputs."""

@@ -11,6 +11,8 @@ CLIENT_LEFT = 499
 """The code of an exchange whose client left before the response ended (nginx's convention)."""
 MAX_CHOICES = 128
 """Choices of one answer that are told apart; vLLM allows some tens."""
+MAX_CALLS = 512
+"""Tool calls of one answer that are told apart; it is counted no further."""
 
 _STATUS_ERRORS = {
     400: "invalid_request", 401: "auth", 403: "auth", 404: "not_found", 408: "timeout",
@@ -134,6 +136,12 @@ class Exchange:
         """What a poll said of the request that it belongs to; None: the exchange is no poll."""
         self.gaps = Sketch()
         """Seconds between successive arrivals."""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes up, with what a dialect keeps of its choices and calls."""
+        calls = min(self.tool_calls, MAX_CALLS)
+        return 100 * len(self.gaps.buckets) + 400 * self.choices + 200 * calls
 
     @property
     def finish_reasons(self) -> list[str]:
