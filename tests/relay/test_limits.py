@@ -49,6 +49,7 @@ def test_out_of_descriptors_accepting_rests_and_flows_go_on() -> None:
             served += len(engines)
         counters = relay.stop()
     assert counters["accept_errors"] >= 1
+    assert counters["refused_exhausted"] == 0
     assert counters["flows_opened"] == served == 40
 
 

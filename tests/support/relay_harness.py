@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sidelight_sidecar.frames.codec import Frame, FrameError
 from sidelight_sidecar.frames.file import FrameFileReader
+from sidelight_sidecar.relay import parse_address
 
 SECONDS = 30.0
 """Deadline of every wait: far longer than any takes, so that only a hang fails by it."""
@@ -103,14 +104,19 @@ class RelayUnderTest:
         self.listener = socket.create_server((host, 0), family=family, backlog=1024)
         self.listener.settimeout(SECONDS)
         self.sockets = [self.listener]
-        settings |= {"listen": [[host, 0]], "engine": engine or [host, self.engine_port]}
+        settings = {
+            "listen": [[host, 0]],
+            "engine": engine or [host, self.engine_port],
+            **settings,
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-c", START, json.dumps(settings)], stderr=subprocess.PIPE
         )
         assert self.process.stderr is not None
         first = json.loads(self.process.stderr.readline())
         assert first["event"] == "listening", first
-        self.address = (host, int(first["listen"][0].rpartition(":")[2]))
+        self.addresses = [parse_address(address) for address in first["listen"]]
+        self.address = self.addresses[0]
         self.log: list[dict[str, object]] = [first]
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
@@ -183,6 +189,12 @@ class RelayUnderTest:
         """Return the relay's resident memory."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
+
+    def heap_bytes(self) -> int:
+        """Return the relay's resident memory that is no file's: code read in late is no growth."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("RssAnon:")]
+        return int(line.split()[1]) * 1024
 
     def cpu_seconds(self) -> float:
         """Return the processor time the relay has used."""
