@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from sidelight_sidecar import __version__
+from sidelight_sidecar.addresses import usable
 from sidelight_sidecar.relay.config import ORIGINAL_DESTINATION, parse_address
 
 _EXAMPLE = """example:
@@ -78,9 +79,15 @@ def _parser() -> argparse.ArgumentParser:
         help="default: exchanges, a JSON line each",
     )  # fmt: skip
     redirect = commands.add_parser("redirect", help="write the pod's redirect (an init container)")
-    redirect.add_argument("--port", type=_port, required=True, help="the engine's port")
+    redirect.add_argument(
+        "--port", action="append", type=_port, required=True, metavar="N",
+        help="the engine's port; may be given again",
+    )  # fmt: skip
     redirect.add_argument("--to", type=_port, required=True, help="the relay's port")
-    redirect.add_argument("--liveness", type=_port, required=True, help="port around the relay")
+    redirect.add_argument(
+        "--liveness", type=_port, required=True, metavar="N",
+        help="the first port's way around the relay; the next ports' are the ports after it",
+    )  # fmt: skip
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -118,7 +125,7 @@ def _add_tap(tap: argparse.ArgumentParser) -> None:
 def relay_command(options: argparse.Namespace) -> list[str]:
     """The relay's own command line: it runs without this parser in memory."""
     command = [sys.executable, "-m", "sidelight_sidecar.relay", "--engine", options.engine]
-    for address in options.listen:
+    for address in usable(options.listen):
         command += ["--listen", address]
     if options.command == "record":
         return [*command, "--record", options.file]
@@ -167,7 +174,8 @@ def _redirect(options: argparse.Namespace) -> int:
     except RedirectError as error:
         print(f"sidelight-sidecar: {error}", file=sys.stderr)
         return 1
-    print(f"port {options.port} goes to {options.to}, {options.liveness} to {options.port}")
+    for place, port in enumerate(options.port):
+        print(f"port {port} goes to {options.to}, {options.liveness + place} to {port}")
     return 0
 
 

@@ -1,11 +1,13 @@
-"""`sidelight-sidecar redirect`: two nftables rules in the pod's own network namespace.
+"""`sidelight-sidecar redirect`: nftables rules in the pod's own network namespace.
 
-Connections that enter the pod on the engine's port go to the relay; those on the liveness port go
-to the engine's port, around the relay. Connections made inside the pod do not pass `prerouting` and
-are left alone. One transaction: the table is made anew, so running it twice is the same as once.
+Connections that enter the pod on a port of the engine go to the relay; those on that port's way
+around it go to the engine. Both for IPv4 and IPv6. Connections made inside the pod do not pass
+`prerouting` and are left alone. One transaction: the table is made anew, so running it twice is the
+same as once.
 """
 
 import subprocess
+from collections.abc import Sequence
 
 TABLE = "sidelight"
 
@@ -14,21 +16,32 @@ class RedirectError(RuntimeError):
     """The rules could not be written; the message says why and what to do."""
 
 
-def rules(port: int, relay_port: int, liveness_port: int) -> str:
+def rules(ports: Sequence[int], relay_port: int, liveness_port: int) -> str:
     """The transaction for `nft -f -`. A connection is translated once, by the first rule it meets,
-    so what the second rule sends to `port` does not come to the first one.
+    so what a way around sends to a port does not come to the rule for that port.
+
+    Args:
+        ports: the engine's.
+        relay_port: where the relay listens.
+        liveness_port: the first port's way around the relay; the others' are the ports after it.
     """
-    return f"""\
-table inet {TABLE}
-delete table inet {TABLE}
-table inet {TABLE} {{
-  chain inbound {{
-    type nat hook prerouting priority -100; policy accept;
-    tcp dport {port} redirect to :{relay_port}
-    tcp dport {liveness_port} redirect to :{port}
-  }}
-}}
-"""
+    lines = []
+    for place, port in enumerate(ports):
+        lines.append(f"    tcp dport {port} redirect to :{relay_port}")
+        lines.append(f"    tcp dport {liveness_port + place} redirect to :{port}")
+    return "\n".join(
+        [
+            f"table inet {TABLE}",
+            f"delete table inet {TABLE}",
+            f"table inet {TABLE} {{",
+            "  chain inbound {",
+            "    type nat hook prerouting priority -100; policy accept;",
+            *lines,
+            "  }",
+            "}",
+            "",
+        ]
+    )
 
 
 def apply(text: str) -> None:

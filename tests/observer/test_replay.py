@@ -135,10 +135,12 @@ def test_relay_is_started_with_the_observer_behind_it(monkeypatch: pytest.Monkey
 
 def test_redirect_is_one_transaction_that_makes_its_table_anew() -> None:
     """Twice is as once; both rules are terminal, so a connection is translated once."""
-    text = rules(8000, 15001, 15008)
+    text = rules([8000, 8001], 15001, 15008)
     assert text.startswith("table inet sidelight\ndelete table inet sidelight\n")
     assert "tcp dport 8000 redirect to :15001" in text
     assert "tcp dport 15008 redirect to :8000" in text
+    assert "tcp dport 8001 redirect to :15001" in text
+    assert "tcp dport 15009 redirect to :8001" in text
 
 
 def test_redirect_without_nft_says_so(

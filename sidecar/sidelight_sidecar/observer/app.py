@@ -79,7 +79,7 @@ async def serve_admin(admin: Admin, host: str, port: int) -> None:
     try:
         while True:
             try:
-                await web.TCPSite(runner, host, port).start()
+                await web.TCPSite(runner, None if host == "*" else host, port).start()
                 break
             except OSError as error:
                 log.warning("admin_port_taken", extra={"fields": {"error": str(error)}})
