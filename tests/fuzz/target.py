@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
@@ -86,7 +86,7 @@ class Ledger:
         _check(id(exchange) not in self._states, "started twice")
         self._states[id(exchange)] = "open", exchange
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """It is under way."""
         self._is(exchange, "open")
 

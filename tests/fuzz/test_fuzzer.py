@@ -68,7 +68,7 @@ def test_a_planted_fault_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) ->
         return read(self, name, data, at_ns)
 
     monkeypatch.setattr(OpenAI, "event", faulty)
-    fuzzer = Fuzzer(1)
+    fuzzer = Fuzzer(2)
     found = next(data for data in (fuzzer.step() for _ in range(500)) if data is not None)
     assert "planted" in fails(found)
     smaller = shrink(found, lambda data: "" if "planted" not in fails(data) else "planted")

@@ -4,7 +4,8 @@ Rules:
 1. What is decoded is bounded by `MAX_RATIO` to what came lately, above a floor: a compression bomb
    ends with `CodingError`, and no modest past earns it a great future.
 2. Output is given out step by step, so that no more than one step of it is ever in memory, and as
-   soon as the coder has it, so that a stream that flushes after each event stays a stream.
+   soon as the coder has it, so that a stream that flushes after each event stays a stream. A coder
+   that has taken all of its input may still hold output: a full step is always followed by another.
 3. What the coder itself may need is known from the first bytes (`Decoder.memory`): its window.
 """
 
@@ -78,7 +79,7 @@ class _Zlib:
             return b"", False
         out = decoder.decompress(data, STEP_BYTES)
         self._rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-        return out, bool(self._rest)
+        return out, bool(self._rest) or (len(out) >= STEP_BYTES and not decoder.eof)
 
 
 def _is_zlib(data: bytes) -> bool:
@@ -95,7 +96,7 @@ class _Brotli:
         if data and not self.memory:
             self.memory = (1 << _brotli_window_log(data[0])) + STATE_BYTES
         out = self._decoder.process(data, output_buffer_limit=STEP_BYTES)
-        return out, not (self._decoder.can_accept_more_data() or self._decoder.is_finished())
+        return out, len(out) >= STEP_BYTES and not self._decoder.is_finished()
 
 
 def _brotli_window_log(first: int) -> int:
