@@ -188,6 +188,7 @@ class InterceptionMode(StrEnum):
 
     REDIRECT = "Redirect"
     PORT_TAKEOVER = "PortTakeover"
+    NAMED_PORT = "NamedPort"
     TAP = "Tap"
 
 

@@ -6,12 +6,13 @@ CEL rule (`x-kubernetes-validations`), so that the API server refuses with a sen
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from sidelight_contract.names import LABEL_VERSION, RESERVED_PORTS
+from sidelight_contract.engines import EngineType
+from sidelight_contract.names import LABEL_VERSION, MAX_ENGINE_PORTS, RESERVED_PORTS
 
 
 class Resource(BaseModel):
@@ -76,18 +77,6 @@ class Selector(Resource):
     )
 
 
-class EngineType(StrEnum):
-    """Inference servers that Sidelight knows by name (`docs/engines.md`)."""
-
-    AUTO = "Auto"
-    VLLM = "VLLM"
-    SGLANG = "SGLang"
-    TGI = "TGI"
-    LLAMA_CPP = "LlamaCpp"
-    OLLAMA = "Ollama"
-    GENERIC = "Generic"
-
-
 class TokenizerUse(StrEnum):
     """Whether the engine's tokenizer may be asked."""
 
@@ -98,15 +87,75 @@ class TokenizerUse(StrEnum):
 _RESERVED = ", ".join(f"'{port}'" for port in sorted(RESERVED_PORTS))
 
 
+class EngineProfile(Resource):
+    """A server that Sidelight does not know by name: the same facts as its own table has."""
+
+    images: list[Annotated[str, Field(min_length=3, max_length=256)]] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Parts of image names that tell the server, where the container has no command "
+        "of its own. Such an image is taken to start the server.",
+    )
+    programs: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Words of a command, without their folder, that tell the server where they "
+        "start something, such as `my-server` or `my-server serve`.",
+    )
+    default_port: int = Field(
+        default=0, ge=0, le=65535, description="Port on which it serves when told nothing; 0: none."
+    )
+    port_flag: str = Field(
+        default="",
+        max_length=64,
+        pattern="^(-{1,2}[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        description="Argument that sets the port, such as `--port`. With it, or `portVariable`, "
+        "PortTakeover can move the server.",
+    )
+    port_variable: str = Field(
+        default="",
+        max_length=128,
+        pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="Environment variable that sets the port, such as `PORT`.",
+    )
+    host_flag: str = Field(
+        default="",
+        max_length=64,
+        pattern="^(-{1,2}[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        description="Argument that sets the address it listens on, such as `--host`.",
+    )
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of its own metrics; 0: the one it serves on."
+    )
+    metrics_path: str = Field(
+        default="",
+        max_length=256,
+        pattern="^(/.*)?$",
+        description="Path of its own metrics in Prometheus' format; empty: it has none.",
+    )
+
+
 class Engine(Resource):
     """The inference server in the pod."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                "self.type != 'Generic' || self.port != ''",
-                "engine.type Generic needs engine.port: the port of an unknown server cannot be "
-                "guessed",
+                "self.type != 'Generic' || self.port != '' || "
+                "(has(self.profile) && self.profile.defaultPort > 0)",
+                "engine.type Generic needs engine.port, or engine.profile.defaultPort: the port of "
+                "an unknown server cannot be guessed",
+            ),
+            (
+                "!has(self.profile) || self.type in ['Auto', 'Generic']",
+                "engine.profile is for a server that is not known by name: engine.type must be "
+                "Auto or Generic",
+            ),
+            (
+                "!has(self.profile) || self.type != 'Auto' || size(self.profile.images) > 0 || "
+                "size(self.profile.programs) > 0",
+                "engine.profile needs images or programs where engine.type is Auto: nothing else "
+                "would tell the server",
             ),
             (
                 "self.port == '' || (self.port.matches('^[0-9]{1,5}$') ? "
@@ -140,12 +189,29 @@ class Engine(Resource):
         "Empty (default): read from the engine's arguments and environment, else its usual port.",
     )
 
+    more_ports: list[Annotated[str, Field(min_length=1, max_length=15)]] = Field(
+        default_factory=list,
+        max_length=MAX_ENGINE_PORTS - 1,
+        description="Further ports on which the same engine serves inference, numbers or names, "
+        "such as one for each data-parallel rank. Redirect alone leads several. Empty (default): "
+        "those that the engine is known to have, as Triton's gRPC.",
+    )
+    pod_filter: Selector | None = Field(
+        default=None,
+        description="Of the selected pods, those that serve, where not all do: of a "
+        'LeaderWorkerSet `matchLabels: {leaderworkerset.sigs.k8s.io/worker-index: "0"}`. Others '
+        "are left alone and do not count as selected. Absent (default): all serve.",
+    )
+    profile: EngineProfile | None = Field(
+        default=None,
+        description="How to recognise, and to move, a server that Sidelight does not know by name.",
+    )
     tokenizer: TokenizerUse = Field(
         default=TokenizerUse.AUTO,
         description="Whether output for which the engine reports no usage is counted by the "
         "engine's own tokenizer (vLLM, SGLang, llama.cpp). Auto (default): yes, off the path, at "
-        "most five questions a second, and only while no request waits in the engine's queue. Never: "
-        "such output is estimated from counted events.",
+        "most five questions a second, and only while no request waits in the engine's queue. "
+        "Never: such output is estimated from counted events.",
     )
 
 
@@ -155,6 +221,7 @@ class RequestedMode(StrEnum):
     AUTO = "Auto"
     REDIRECT = "Redirect"
     PORT_TAKEOVER = "PortTakeover"
+    NAMED_PORT = "NamedPort"
     TAP = "Tap"
 
 
@@ -166,10 +233,12 @@ class Interception(Resource):
         description="Redirect: an init container with NET_ADMIN redirects the engine's port in "
         "the pod's own network namespace; nothing about the engine changes. PortTakeover: the "
         "engine is moved to another port by its own argument or environment variable and the "
-        "sidecar takes its place; needs no privilege and a known engine. Tap: nothing in the path; "
+        "sidecar takes its place; needs no privilege and a known engine. NamedPort: the name of "
+        "the engine's port moves to the sidecar, so only what comes through Services that use the "
+        "name is seen. Tap: nothing in the path; "
         "a container with NET_RAW reads the pod's packets, and counts what it loses rather than "
         "delay anything (docs/attach.md). Auto (default): Redirect "
-        "where the namespace's Pod Security level allows it, else PortTakeover; status says which "
+        "where pod and namespace allow it, else PortTakeover, else NamedPort; status says which "
         "and why.",
     )
 
@@ -205,9 +274,12 @@ class ObservedModelSpec(Resource):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                "self.interception.mode != 'PortTakeover' || self.engine.type != 'Generic'",
+                "self.interception.mode != 'PortTakeover' || self.engine.type != 'Generic' || "
+                "(has(self.engine.profile) && (self.engine.profile.portFlag != '' || "
+                "self.engine.profile.portVariable != ''))",
                 "interception.mode PortTakeover cannot move the port of a Generic engine; use "
-                "Redirect or Auto, or name the engine's type",
+                "Redirect or Auto, name the engine's type, or say in engine.profile how it is told "
+                "its port",
             )
         )
     )

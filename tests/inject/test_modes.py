@@ -49,7 +49,8 @@ def test_redirect_adds_and_leaves_the_engine_as_it_is() -> None:
     ]
     assert redirect["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
     assert sidecar["restartPolicy"] == "Always"
-    assert sidecar["args"][:5] == ["run", "--listen", "0.0.0.0:15001", "--engine", "original-dst"]
+    listen = ["--listen", "0.0.0.0:15001", "--listen", "[::]:15001"]
+    assert sidecar["args"][:7] == ["run", *listen, "--engine", "original-dst"]
 
 
 @pytest.mark.parametrize("port", [8080, "http"])
@@ -78,7 +79,8 @@ def test_takeover_moves_the_engine_and_gives_its_port_to_the_sidecar(port: int |
     (container,), (sidecar,) = spec["containers"], spec["initContainers"]
     assert container["args"] == ["--host", "0.0.0.0", "--port", "15080"]
     assert container["ports"] == []
-    assert sidecar["args"][:5] == ["run", "--listen", "0.0.0.0:8080", "--engine", "127.0.0.1:15080"]
+    listen = ["--listen", "0.0.0.0:8080", "--listen", "[::]:8080"]
+    assert sidecar["args"][:7] == ["run", *listen, "--engine", "127.0.0.1:15080"]
     assert {"name": "http", "containerPort": 8080} in sidecar["ports"]
     assert container["livenessProbe"]["httpGet"]["port"] == 15080
     assert container["startupProbe"]["tcpSocket"]["port"] == 15080

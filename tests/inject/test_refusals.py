@@ -62,22 +62,22 @@ CASES: dict[str, tuple[Reason, dict[str, Any], list[Any], dict[str, str]]] = {
     ),
     "takeover of a shell script": (
         Reason.PORT_NOT_MOVABLE,
-        pod(engine(command=["sh", "-c"], args=["llama-server --port 8080"])),
-        [model(**TAKEOVER)], {},
+        pod(engine(command=["sh", "-c"], args=["llama-server $FLAGS"], envFrom=[{}])),
+        [model(engine={"port": "8080"}, **TAKEOVER)], {},
     ),
     "takeover of a privileged port": (
         Reason.PORT_NOT_MOVABLE, pod(engine(args=["--port", "80"])), [model(**TAKEOVER)], {},
     ),
     "address from elsewhere": (
         Reason.PORT_UNKNOWN,
-        pod(engine(image="ollama/ollama", command=["ollama"], args=[], env=[{
+        pod(engine(image="ollama/ollama", command=["ollama", "serve"], args=[], env=[{
             "name": "OLLAMA_HOST", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y"}},
         }])),
         [model()], {},
     ),
     "TGI's usual port in another image": (
         Reason.PORT_UNKNOWN,
-        pod(engine(command=["text-generation-launcher"], args=[])),
+        pod(engine(command=["text-generation-launcher"], args=[], ports=[])),
         [model()],
         {},
     ),
@@ -86,7 +86,7 @@ CASES: dict[str, tuple[Reason, dict[str, Any], list[Any], dict[str, str]]] = {
         [model(engine={"type": "LlamaCpp"}, **TAKEOVER)], {},
     ),
     "neither mode is possible": (
-        Reason.PORT_NOT_MOVABLE, pod(),
+        Reason.PORT_NOT_MOVABLE, pod(engine(ports=[])),
         [model(engine={"type": "Generic", "port": "8080"})], RESTRICTED,
     ),
 }  # fmt: skip

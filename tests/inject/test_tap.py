@@ -33,7 +33,7 @@ def test_the_engine_and_its_probes_stay_as_they_are() -> None:
     (sidecar,) = spec["initContainers"]
     assert (sidecar["name"], sidecar["restartPolicy"]) == ("sidelight", "Always")
     assert sidecar["args"] == [
-        "tap", "--interface", "auto", "--port", "8080", "--admin", "0.0.0.0:15020",
+        "tap", "--interface", "auto", "--port", "8080", "--admin", "*:15020",
         "--config", "/etc/sidelight/config/config.json",
         "--token-file", "/etc/sidelight/token/token",
     ]  # fmt: skip

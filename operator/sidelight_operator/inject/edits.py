@@ -1,6 +1,8 @@
-"""Changes of the engine's container that can be taken back.
+"""Changes of the pod's own containers that can be taken back.
 
 Injecting an injected pod must give the same pod, so every change is written down and undone first.
+A word in a path names the element of a list (a variable of `env`), so that what another webhook
+puts beside it does not matter.
 """
 
 from typing import Any
@@ -10,44 +12,64 @@ from sidelight_operator.inject.types import Json
 
 
 class Editor:
-    """Changes a container in place and remembers."""
+    """Changes containers in place and remembers."""
 
-    def __init__(self, container: Json) -> None:
-        self._container = container
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
         self.edits: list[Edit] = []
 
-    def set(self, path: list[str | int], value: Any) -> None:
-        """Put `value` at `path`; an index one past the end of a list appends."""
-        parent, key = self._parent(path)
-        if isinstance(parent, list) and key == len(parent):
+    def set(self, container: Json, path: list[str | int], value: Any) -> None:
+        """Put `value` at `path` of a container; a place that a list does not have is appended."""
+        *before, last = path
+        parent: Any = container
+        for key in before:
+            parent = parent[_index(parent, key)]
+        key = _index(parent, last)
+        existed = key < len(parent) if isinstance(parent, list) else key in parent
+        name = str(container.get("name", ""))
+        self.edits.append(
+            Edit(
+                path, value, parent[key] if existed else None, existed,
+                container="" if name == self._engine else name,
+            )
+        )  # fmt: skip
+        if isinstance(parent, list) and not existed:
             parent.append(value)
-            self.edits.append(Edit(path, value, existed=False))
-            return
-        existed = isinstance(parent, list) or key in parent
-        self.edits.append(Edit(path, value, parent[key] if existed else None, existed))
-        parent[key] = value
-
-    def _parent(self, path: list[str | int]) -> tuple[Any, Any]:
-        node: Any = self._container
-        for key in path[:-1]:
-            node = node[key]
-        return node, path[-1]
+        else:
+            parent[key] = value
 
 
 def undo(container: Json, edits: list[Edit]) -> None:
     """Take back what still stands as it was put; what somebody changed since is theirs."""
     for edit in reversed(edits):
-        node: Any = container
-        try:
-            for key in edit.path[:-1]:
-                node = node[key]
-            last = edit.path[-1]
-            emptied = edit.new == [] and isinstance(node, dict) and last not in node
-            if not emptied and node[last] != edit.new:  # the API server drops empty lists
-                continue
-        except (KeyError, IndexError, TypeError):
+        if not edit.path:
             continue
-        if edit.existed:
-            node[edit.path[-1]] = edit.old
-        else:
-            del node[edit.path[-1]]
+        try:
+            _undo(container, edit)
+        except (KeyError, IndexError, TypeError, AttributeError):
+            continue
+
+
+def _undo(container: Json, edit: Edit) -> None:
+    *before, last = edit.path
+    parent: Any = container
+    for key in before:
+        parent = parent[_index(parent, key)]
+    key = _index(parent, last)
+    emptied = edit.new == [] and isinstance(parent, dict) and key not in parent
+    if not emptied and parent[key] != edit.new:  # the API server drops empty lists
+        return
+    if edit.existed:
+        parent[key] = edit.old
+    else:
+        del parent[key]
+
+
+def _index(parent: Any, key: str | int) -> Any:
+    """The index of a list's element by its name, the last of several; else the key itself."""
+    if not isinstance(parent, list) or not isinstance(key, str):
+        return key
+    named = [
+        i for i, entry in enumerate(parent) if isinstance(entry, dict) and entry.get("name") == key
+    ]
+    return named[-1] if named else len(parent)

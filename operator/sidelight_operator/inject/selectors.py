@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sidelight_contract.spec import Selector, SelectorOperator, SelectorRequirement
+from sidelight_contract.spec import Engine, Selector, SelectorOperator, SelectorRequirement
 
 
 def matches(selector: Selector, labels: Mapping[str, str]) -> bool:
@@ -14,6 +14,13 @@ def matches(selector: Selector, labels: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
         _holds(requirement, labels) for requirement in selector.match_expressions
     )
+
+
+def serves(engine: Engine, labels: Mapping[str, str]) -> bool:
+    """Whether a selected pod is one that serves, by `spec.engine.podFilter`: of a
+    LeaderWorkerSet's pods only the leader does.
+    """
+    return engine.pod_filter is None or matches(engine.pod_filter, labels)
 
 
 def _holds(requirement: SelectorRequirement, labels: Mapping[str, str]) -> bool:

@@ -1,11 +1,17 @@
 """The containers and volumes that injection adds."""
 
+from collections.abc import Sequence
+
 from sidelight_contract import names
-from sidelight_contract.names import InterceptionMode
+from sidelight_contract.names import InterceptionMode, OwnPorts
+from sidelight_operator.inject.bind import Bind
 from sidelight_operator.inject.detect import Found
-from sidelight_operator.inject.types import InjectionSettings, Json
+from sidelight_operator.inject.limits import fitted
+from sidelight_operator.inject.scene import Scene
+from sidelight_operator.inject.types import Json
 
 _UID = 65532
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 _RESTRICTED: Json = {
     "allowPrivilegeEscalation": False,
@@ -16,43 +22,30 @@ _RESTRICTED: Json = {
 
 
 def sidecar_container(
-    settings: InjectionSettings,
-    model: str,
-    mode: InterceptionMode,
-    engine: Found,
-    ports: list[Json],
+    scene: Scene, mode: InterceptionMode, own: OwnPorts, ports: Sequence[Json]
 ) -> Json:
     """The sidecar. It has no probe: nothing about it may hold up or restart the engine; readiness
     is the engine's own probe, which goes through it.
     """
-    if mode is InterceptionMode.REDIRECT:
-        path = ["--listen", f"0.0.0.0:{names.RELAY_PORT}", "--engine", "original-dst"]
-    else:
-        moved_to = f"127.0.0.1:{names.TAKEOVER_PORT}"
-        path = ["--listen", f"0.0.0.0:{engine.port}", "--engine", moved_to]
+    settings, engine = scene.settings, scene.found
+    resources = {
+        "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
+        "limits": {"memory": settings.memory_limit},
+    }
     container: Json = {
         "name": names.SIDECAR_CONTAINER,
         "image": settings.sidecar_image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": [
-            "run", *path, "--admin", f"0.0.0.0:{names.ADMIN_PORT}",
+            "run", *_path(mode, own, engine), "--admin", f"*:{own.admin}",
             "--config", names.CONFIG_FILE, "--token-file", names.TOKEN_FILE,
         ],
-        "env": [
-            _field("SIDELIGHT_POD_NAME", "metadata.name"),
-            _field("SIDELIGHT_POD_NAMESPACE", "metadata.namespace"),
-            {"name": "SIDELIGHT_MODEL", "value": model},
-            {"name": "SIDELIGHT_ENGINE", "value": engine.type.value},
-            {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"},
-        ],
+        "env": _environment(scene.model, mode, engine),
         "ports": [
             *ports,
-            {"name": names.ADMIN_PORT_NAME, "containerPort": names.ADMIN_PORT, "protocol": "TCP"},
+            {"name": names.ADMIN_PORT_NAME, "containerPort": own.admin, "protocol": "TCP"},
         ],
-        "resources": {
-            "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
-            "limits": {"memory": settings.memory_limit},
-        },
+        "resources": fitted(resources, scene.namespace),
         "securityContext": {
             **_RESTRICTED, "runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID,
         },
@@ -60,6 +53,7 @@ def sidecar_container(
         "volumeMounts": [
             {"name": names.CONFIG_VOLUME, "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
             {"name": names.TOKEN_VOLUME, "mountPath": names.TOKEN_DIRECTORY, "readOnly": True},
+            _no_service_account(),
         ],
     }  # fmt: skip
     if settings.native_sidecar:
@@ -67,27 +61,25 @@ def sidecar_container(
     return container
 
 
-def redirect_container(settings: InjectionSettings, port: int) -> Json:
+def redirect_container(scene: Scene, own: OwnPorts) -> Json:
     """The init container that writes the redirect: root and NET_ADMIN for a moment."""
+    settings, engine = scene.settings, scene.found
+    ports = [word for port in engine.ports for word in ("--port", str(port))]
+    resources = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}}
     return {
         "name": names.INIT_CONTAINER,
         "image": settings.sidecar_image,
         "imagePullPolicy": settings.image_pull_policy,
-        "args": [
-            "redirect", "--port", str(port), "--to", str(names.RELAY_PORT),
-            "--liveness", str(names.LIVENESS_PORT),
-        ],
+        "args": ["redirect", *ports, "--to", str(own.relay), "--liveness", str(own.liveness)],
         "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}],
-        "resources": {
-            "requests": {"cpu": "10m", "memory": "32Mi"},
-            "limits": {"memory": "64Mi"},
-        },
+        "resources": fitted(resources, scene.namespace),
         "securityContext": {
             **_RESTRICTED,
             "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
             "runAsNonRoot": False, "runAsUser": 0, "runAsGroup": 0,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [_no_service_account()],
     }  # fmt: skip
 
 
@@ -98,6 +90,49 @@ def volumes(model: str) -> list[Json]:
         {"name": names.CONFIG_VOLUME, "configMap": {"name": name, "optional": True}},
         {"name": names.TOKEN_VOLUME, "secret": {"secretName": name, "optional": True}},
     ]
+
+
+def _path(mode: InterceptionMode, own: OwnPorts, engine: Found) -> list[str]:
+    """Where the relay listens, on IPv4 and IPv6, and where the engine is."""
+    if mode is InterceptionMode.REDIRECT:
+        return [*_listen(engine.bind, own.relay), "--engine", "original-dst"]
+    if mode is InterceptionMode.PORT_TAKEOVER:
+        return [*_listen(engine.bind, engine.port), "--engine", _at(engine.bind, own.takeover)]
+    return [*_listen(Bind.ALL, own.relay), "--engine", _at(engine.bind, engine.port)]
+
+
+def _listen(bind: Bind, port: int) -> list[str]:
+    """An engine that only the pod itself could reach is not opened to others."""
+    hosts = ("127.0.0.1", "[::1]") if bind is Bind.LOOPBACK else ("0.0.0.0", "[::]")  # noqa: S104
+    return [word for host in hosts for word in ("--listen", f"{host}:{port}")]
+
+
+def _at(bind: Bind, port: int) -> str:
+    if bind is Bind.POD_IP:
+        return f"[$({names.POD_IP_VARIABLE})]:{port}"  # brackets do no harm to IPv4
+    return f"[::1]:{port}" if bind is Bind.ALL6 else f"127.0.0.1:{port}"
+
+
+def _environment(model: str, mode: InterceptionMode, engine: Found) -> list[Json]:
+    profile = engine.profile
+    known = [
+        _field("SIDELIGHT_POD_NAME", "metadata.name"),
+        _field("SIDELIGHT_POD_NAMESPACE", "metadata.namespace"),
+        {"name": "SIDELIGHT_MODEL", "value": model},
+        {"name": "SIDELIGHT_ENGINE", "value": engine.type.value},
+        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"},
+    ]
+    if engine.bind is Bind.POD_IP and mode is not InterceptionMode.REDIRECT:
+        known.append(_field(names.POD_IP_VARIABLE, "status.podIP"))
+    if profile is not None and engine.type.value == "Generic" and profile.metrics_path:
+        where = f":{profile.metrics_port or ''}{profile.metrics_path}"
+        known.append({"name": "SIDELIGHT_ENGINE_METRICS", "value": where})
+    return known
+
+
+def _no_service_account() -> Json:
+    """A mount where the API server would mount the pod's token: none of ours has use for it."""
+    return {"name": names.CONFIG_VOLUME, "mountPath": _SERVICE_ACCOUNT, "readOnly": True}
 
 
 def _field(name: str, path: str) -> Json:

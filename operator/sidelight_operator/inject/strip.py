@@ -1,7 +1,7 @@
 """Take Sidelight's own parts out of a pod again: injecting twice is injecting once."""
 
 from sidelight_contract import names
-from sidelight_contract.injection import decode_record
+from sidelight_contract.injection import InjectionRecord, decode_record
 from sidelight_operator.inject.edits import undo
 from sidelight_operator.inject.types import Json
 
@@ -24,9 +24,8 @@ def strip(pod: Json) -> None:
             spec[key] = [entry for entry in spec[key] or () if entry.get("name") not in own]
             if not spec[key]:
                 del spec[key]
-    for container in spec.get("containers") or ():
-        if container.get("name") == record.container:
-            undo(container, record.edits)
+    _undo_edits(spec, record)
+    _drop_pull_secrets(spec, record)
     for key, marks in (
         ("annotations", [names.ANNOTATION_INJECTION]),
         ("labels", [names.LABEL_INJECTED, names.LABEL_MODEL]),
@@ -35,3 +34,23 @@ def strip(pod: Json) -> None:
             (metadata.get(key) or {}).pop(name, None)
         if metadata.get(key) == {}:
             del metadata[key]
+
+
+def _undo_edits(spec: Json, record: InjectionRecord) -> None:
+    for key in ("containers", "initContainers"):
+        for container in spec.get(key) or ():
+            name = container.get("name")
+            edits = [edit for edit in record.edits if (edit.container or record.container) == name]
+            undo(container, edits)
+
+
+def _drop_pull_secrets(spec: Json, record: InjectionRecord) -> None:
+    kept = [
+        entry
+        for entry in spec.get("imagePullSecrets") or ()
+        if entry.get("name") not in record.pull_secrets
+    ]
+    if record.pull_secrets:
+        spec["imagePullSecrets"] = kept
+        if not kept:
+            del spec["imagePullSecrets"]

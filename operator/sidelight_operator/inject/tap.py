@@ -38,12 +38,14 @@ def check_tap(namespace: NamespaceFacts) -> None:
         )
 
 
-def tap_sidecar(sidecar: Json, port: int, namespace: NamespaceFacts) -> Json:
+def tap_sidecar(
+    sidecar: Json, port: int, namespace: NamespaceFacts, admin: int = names.ADMIN_PORT
+) -> Json:
     """The sidecar of a new pod, made a tap: other arguments and rights, the rest as it is."""
     files = ["--config", names.CONFIG_FILE, "--token-file", names.TOKEN_FILE]
     return {
         **sidecar,
-        "args": [*_arguments(port), *files],
+        "args": [*_arguments(port, admin), *files],
         "env": [*sidecar["env"], _POD_IP],
         "securityContext": _security(namespace),
     }
@@ -81,10 +83,10 @@ def ephemeral_tap(
     }  # fmt: skip
 
 
-def _arguments(port: int) -> list[str]:
+def _arguments(port: int, admin: int = names.ADMIN_PORT) -> list[str]:
     """`auto`: the interface with the pod's own address, where Services send."""
-    admin = f"0.0.0.0:{names.ADMIN_PORT}"
-    return ["tap", "--interface", "auto", "--port", str(port), "--admin", admin]
+    where = f"*:{admin}"
+    return ["tap", "--interface", "auto", "--port", str(port), "--admin", where]
 
 
 _POD_IP: Json = {

@@ -1,12 +1,13 @@
 """What goes into a decision, and what comes out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from sidelight_contract.engines import EngineType
 from sidelight_contract.names import InterceptionMode, Reason
-from sidelight_contract.spec import EngineType, ObservedModelSpec
+from sidelight_contract.spec import ObservedModelSpec
 
 Json = dict[str, Any]
 """A Kubernetes object as it is on the wire."""
@@ -17,6 +18,10 @@ class NamespaceFacts:
     """What matters of a pod's namespace."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
+    limit_ranges: Sequence[Json] = ()
+    """Its LimitRanges, as the API has them."""
+    quotas: Sequence[Json] = ()
+    """Its ResourceQuotas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class InjectionSettings:
     memory_limit: str = "384Mi"
     native_sidecar: bool = True
     """Kubernetes 1.29 or later; False: a regular container."""
+    pull_secrets: tuple[str, ...] = ()
+    """Secrets, in the pods' own namespaces, that the image's registry asks for."""
 
 
 class Outcome(StrEnum):

@@ -21,6 +21,7 @@ from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash, end_in_time, end_tap
 from sidelight_sidecar.observer.engine.client import http_engine_client
+from sidelight_sidecar.observer.engine.known import Known, KnownEngine, known_of
 from sidelight_sidecar.observer.engine.metrics import EngineCollector
 from sidelight_sidecar.observer.engine.worker import STEP_SECONDS, EngineWorker
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
@@ -116,13 +117,14 @@ def register_live(pipeline: Pipeline, worker: EngineWorker) -> None:
     pipeline.metrics.registry.register(EngineCollector(worker))
 
 
-async def ask_engine(pipeline: Pipeline) -> None:
+async def ask_engine(pipeline: Pipeline, known: Known) -> None:
     """Read the engine's queue and have its tokenizer count, off the path, until cancelled.
 
     A fault here ends the questions, and nothing else: tokens are estimates from then on.
     """
     async with http_engine_client() as client:
-        worker = EngineWorker(client, pipeline.counter, time.monotonic_ns, pipeline.read_queue)
+        asked = KnownEngine(client, known)
+        worker = EngineWorker(asked, pipeline.counter, time.monotonic_ns, pipeline.read_queue)
         register_live(pipeline, worker)
         while True:
             worker.allow(tokenizer=pipeline.config.tokenizer == "Auto")
@@ -144,6 +146,7 @@ async def observe(options: argparse.Namespace) -> None:
     file = config_of(options)
     pipeline = Pipeline(time.monotonic_ns(), time.time_ns(), SidecarConfig(version=1))
     pipeline.found_engine(options.engine_type)
+    known = known_of(options.engine_type, os.environ.get("SIDELIGHT_ENGINE_METRICS", ""))
     with suppress(ConfigError):  # said by watch_config's first look
         pipeline.reconfigure(config_of(options).poll() or pipeline.config)
     ended = asyncio.Event()
@@ -160,7 +163,7 @@ async def observe(options: argparse.Namespace) -> None:
         tasks = [
             group.create_task(serve_admin(admin, host.strip("[]"), int(port))),
             group.create_task(watch_config(pipeline, file)),
-            group.create_task(ask_engine(pipeline)),
+            group.create_task(ask_engine(pipeline, known)),
         ]
         if lease is not None:
             tasks.append(group.create_task(end_in_time(lease, end_tap)))

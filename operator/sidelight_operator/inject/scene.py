@@ -1,0 +1,20 @@
+"""What a decision rests on, once the engine is found."""
+
+from dataclasses import dataclass
+
+from sidelight_operator.inject.detect import Found
+from sidelight_operator.inject.types import InjectionSettings, Json, NamespaceFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A pod, what is around it, and what it is to be injected for."""
+
+    pod: Json
+    container: Json
+    """The engine's."""
+    found: Found
+    namespace: NamespaceFacts
+    model: str
+    """The ObservedModel's name."""
+    settings: InjectionSettings
