@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ class Kept:
     def started(self, exchange: Exchange) -> None:
         """Nothing."""
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Nothing."""
 
     def counted(self, exchange: Exchange) -> None:

@@ -8,7 +8,7 @@ paper's collapsing store, values are clamped to a fixed range, so the number of 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -40,6 +40,19 @@ class Sketch(msgspec.Struct, omit_defaults=True):
         self.buckets[index] = self.buckets.get(index, 0) + 1
         self.count += 1
         self.sum_ns += round(clamped * _NANO)
+
+    def add_all(self, durations: Sequence[float]) -> None:
+        """Count each of `durations` (seconds), as `add` would; made for many at once."""
+        get, buckets = self.buckets.get, self.buckets
+        log, ceil = math.log, math.ceil
+        total = 0
+        for seconds in durations:
+            clamped = SMALLEST if seconds < SMALLEST else min(seconds, LARGEST)
+            index = ceil(log(clamped) / _LOG_GAMMA)
+            buckets[index] = get(index, 0) + 1
+            total += round(clamped * _NANO)
+        self.count += len(durations)
+        self.sum_ns += total
 
     def merge(self, other: "Sketch") -> None:
         """Add all of `other`, as if its durations had been added here."""

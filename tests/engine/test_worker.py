@@ -8,7 +8,7 @@ import pytest
 from observed import Kept
 
 from sidelight_sidecar.observer.abandonment import QueueReading
-from sidelight_sidecar.observer.budget import Budget
+from sidelight_sidecar.observer.budget import KEPT_BLOCK, Budget
 from sidelight_sidecar.observer.budget import Kept as KeptPart
 from sidelight_sidecar.observer.engine.client import Answer
 from sidelight_sidecar.observer.engine.worker import (
@@ -200,7 +200,7 @@ async def test_more_than_may_wait_is_an_estimate_at_once() -> None:
     exchanges = [world.ended() for _ in range(MAX_WAITING + 2)]
     assert len(world.counter) == MAX_WAITING
     assert world.kept.counted_exchanges == exchanges[-2:]
-    assert world.budget.kept == MAX_WAITING * len('a b c{"prompt":"p q"}')
+    assert world.budget.kept == MAX_WAITING * 2 * KEPT_BLOCK
 
 
 CHAT = b'{"messages":[{"role":"user","content":"x y z"}],"stream":true}'

@@ -112,7 +112,9 @@ def test_data_frame_that_comes_in_several_reads_arrives_as_it_comes() -> None:
     data = pair.engine.data_to_send()
     for piece in (data[:20], data[20:150], data[150:]):
         pair.record(down=piece)
-    assert observed(pair.script()).gaps == [0.01]
+    kept = observed(pair.script().add(codec.RESET, b"engine"))
+    assert only(kept).arrivals == 2
+    assert kept.gaps == [0.01]
 
 
 @pytest.mark.parametrize("padding", [None, 0, 1, 255])

@@ -28,9 +28,9 @@ class Kept:
     def started(self, exchange: Exchange) -> None:
         """Nothing to keep."""
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Keep the gap."""
-        self.gaps.append(gap_seconds)
+        self.gaps.extend(gaps)
 
     def dropped(self, exchange: Exchange) -> None:
         """Keep it apart."""

@@ -72,13 +72,14 @@ class ResponseBody:
         except CodingError as error:
             self._stop(error.why)
 
-    def feed(self, data: bytes, at_ns: int) -> float | None:
-        """Read what one read brought; return the gap in seconds if it was a further arrival."""
-        if self._decoder is None:
-            outputs = self._take(data, at_ns)
-        else:
+    def feed(self, data: bytes, at_ns: int) -> None:
+        """Read what one read brought."""
+        if self._decoder is not None:
             outputs = self._decode(self._decoder, data, at_ns)
-        return self._arrival(outputs, at_ns) if outputs else None
+        else:
+            outputs = self._take(data, at_ns)
+        if outputs:
+            self._arrival(outputs, at_ns)
 
     def _decode(self, decoder: Decoder, data: bytes, at_ns: int) -> int:
         outputs = 0
@@ -102,19 +103,29 @@ class ResponseBody:
             if self._begun:
                 return 0
             data = self._events_after_all()
+            if not data:
+                return 0
+        cutter = self._cutter
         try:
-            events = self._cut(data)
+            if cutter is None:
+                events = [(b"", data)]
+            elif type(cutter) is EventStream:
+                events = cutter.feed(data)
+            else:
+                events = self._cut(cutter, data)
         except (EventTooLongError, TooLongError):
             self._stop("sse" if self._framing is Framing.EVENTS else "size")
             return 0
-        return self._read(events, at_ns)
+        if cutter is not None and cutter.pending != self._held.size:
+            self._hold(cutter.pending)
+        return self._read(events, at_ns) if events else 0
 
     def trailers(self, headers: Headers) -> None:
         """The trailers, which come before `end`."""
         self._dialect.trailers(headers)
 
-    def end(self, *, whole: bool, at_ns: int) -> float | None:
-        """The body is over; `whole`: as its framing says. Return a gap as `feed` does."""
+    def end(self, *, whole: bool, at_ns: int) -> None:
+        """The body is over; `whole`: as its framing says."""
         outputs = 0
         if whole and not self._deaf:
             if self._framing is Framing.DOCUMENT:
@@ -124,14 +135,14 @@ class ResponseBody:
                 outputs = self._read(self._cutter.flush(), at_ns)
             elif isinstance(self._cutter, LineStream):
                 outputs = self._read([(b"", line) for line in self._cutter.flush()], at_ns)
-        gap = self._arrival(outputs, at_ns) if outputs else None
+        if outputs:
+            self._arrival(outputs, at_ns)
         self.release()
         exchange = self._exchange
         sound = not (exchange.error or exchange.unread)
         expected = exchange.stream or self._framing is Framing.MESSAGES
         if whole and expected and sound and not self._dialect.ended():
             exchange.error = "upstream_reset"
-        return gap
 
     def release(self) -> None:
         """Give back all that is kept."""
@@ -141,19 +152,15 @@ class ResponseBody:
         self._decoding.release()
         self._weight.release()
 
-    def _cut(self, data: bytes) -> list[Event]:
-        cutter = self._cutter
-        if isinstance(cutter, EventStream):
-            events = cutter.feed(data)
-        elif cutter is None:
-            return [(b"", data)] if data else []
-        else:
-            events = [(b"", one) for one in cutter.feed(data)]
-            if isinstance(cutter, MessageStream) and cutter.compressed:
-                self._stop("encoding")
-        if cutter.pending != self._held.size and not self._held.set(cutter.pending):
-            self._stop("memory")
+    def _cut(self, cutter: LineStream | MessageStream, data: bytes) -> list[Event]:
+        events = [(b"", one) for one in cutter.feed(data)]
+        if isinstance(cutter, MessageStream) and cutter.compressed:
+            self._stop("encoding")
         return events
+
+    def _hold(self, pending: int) -> None:
+        if not self._deaf and not self._held.set(pending):
+            self._stop("memory")
 
     def _read(self, events: list[Event], at_ns: int) -> int:
         dialect = self._dialect
@@ -178,7 +185,7 @@ class ResponseBody:
         if weight > self._weight.size and not self._weight.set(weight):
             self._stop("memory")
 
-    def _arrival(self, outputs: int, at_ns: int) -> float | None:
+    def _arrival(self, outputs: int, at_ns: int) -> None:
         """One read brought so many outputs."""
         exchange, dialect = self._exchange, self._dialect
         if not exchange.first_output_ns:
@@ -186,7 +193,7 @@ class ResponseBody:
                 exchange.first_arrival_tokens = outputs
             elif exchange.output_tokens:  # usage comes with every chunk
                 exchange.first_arrival_tokens = exchange.output_tokens
-        return exchange.arrival(at_ns, outputs)
+        exchange.arrival(at_ns, outputs)
 
     def _events_after_all(self) -> bytes:
         """What was kept of a document, if it turns out to be events; empty: not so, or not yet."""

@@ -7,6 +7,8 @@ first, and goes without when there are none left; nothing ever waits.
 
 KEPT_BYTES = 48 << 20
 """Default 48 MiB: a burst of a thousand long answers fits, and a fifth of the process' limit."""
+KEPT_BLOCK = 512
+"""Room is asked for in blocks of so many bytes."""
 MAX_KEPT = 1 << 18
 """A longer prompt or output (bytes of UTF-8) is not kept to be counted: 256 Ki is more than a
 model writes in one answer, and a prompt of some 60,000 tokens."""
@@ -84,12 +86,15 @@ class Kept:
 
     def add(self, part: bytes) -> None:
         """Keep a further piece; without room for it, forget all that was kept."""
-        if not self.whole:
-            return
-        if self._held.size + len(part) > MAX_KEPT or not self._held.grow(len(part)):
-            self.forget()
-        else:
+        if self.whole:
             self._buffer += part
+            if len(self._buffer) > self._held.size:
+                self._reserve(len(self._buffer))
+
+    def _reserve(self, size: int) -> None:
+        """Ask for room a block at a time, for pieces are words."""
+        if size > MAX_KEPT or not self._held.set(size + -size % KEPT_BLOCK):
+            self.forget()
 
     def content(self) -> bytes:
         """All that was kept."""

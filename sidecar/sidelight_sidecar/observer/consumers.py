@@ -1,6 +1,6 @@
 """Who is told of exchanges: metrics, tallies, and whatever is added beside them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from sidelight_sidecar.observer.exchange import Exchange
@@ -14,8 +14,10 @@ class Consumer(Protocol):
     def started(self, exchange: Exchange) -> None:
         """The head of a request is known."""
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
-        """Output came, so long after the output before it."""
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
+        """Output came, so many seconds after the output before it: of several reads at once, for
+        this is told for every chunk of every stream.
+        """
 
     def finished(self, exchange: Exchange) -> None:
         """It is over, well or not."""
@@ -38,10 +40,10 @@ class Consumers:
         for consumer in self._consumers:
             consumer.started(exchange)
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Tell all."""
         for consumer in self._consumers:
-            consumer.arrived(exchange, gap_seconds)
+            consumer.arrived(exchange, gaps)
 
     def finished(self, exchange: Exchange) -> None:
         """Tell all."""

@@ -39,7 +39,7 @@ class Exchange:
     __slots__ = (
         "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
         "choices", "code", "dialect", "engine_end_ns", "error", "events", "finishes",
-        "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "gaps",
+        "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "fresh_gaps", "gaps",
         "generating", "has_output", "in_flight_as", "last_output_ns", "left_ns", "method",
         "model", "model_version", "operation", "output_tokens", "overhead_ns", "path", "poll",
         "prompt_tokens", "protocol", "reasoned", "reasoning_tokens", "request_end_ns",
@@ -135,7 +135,9 @@ class Exchange:
         self.poll: Poll | None = None
         """What a poll said of the request that it belongs to; None: the exchange is no poll."""
         self.gaps = Sketch()
-        """Seconds between successive arrivals."""
+        """Seconds between successive arrivals, but for `fresh_gaps`."""
+        self.fresh_gaps: list[float] = []
+        """Those that no consumer was told of yet."""
 
     @property
     def weight(self) -> int:
@@ -233,16 +235,20 @@ class Exchange:
         elif reasoning and not self.first_visible_ns:
             self.reasoned = True
 
-    def arrival(self, at_ns: int, events: int) -> float | None:
-        """One read brought `events` outputs; return the seconds since the one before it."""
+    def arrival(self, at_ns: int, events: int) -> None:
+        """One read brought `events` outputs."""
         self.events += events
         self.arrivals += 1
-        gap = None
         if self.first_output_ns:
-            gap = max(0, at_ns - self.last_output_ns) / 1e9
-            self.gaps.add(gap)
+            gap_ns = at_ns - self.last_output_ns
+            self.fresh_gaps.append(gap_ns / 1e9 if gap_ns > 0 else 0.0)
         else:
             self.first_output_ns = at_ns
             self.has_output = True
         self.last_output_ns = at_ns
-        return gap
+
+    def take_gaps(self) -> list[float]:
+        """The gaps that nobody was told of yet; from here on they are in `gaps`."""
+        fresh, self.fresh_gaps = self.fresh_gaps, []
+        self.gaps.add_all(fresh)
+        return fresh

@@ -13,6 +13,7 @@ has so far, until it is finished. Rules:
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
@@ -45,9 +46,9 @@ class LogicalRequests:
         """Pass on."""
         self._consumer.started(exchange)
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Pass on."""
-        self._consumer.arrived(exchange, gap_seconds)
+        self._consumer.arrived(exchange, gaps)
 
     def dropped(self, exchange: Exchange) -> None:
         """Pass on: one poll that is not seen ends nothing."""

@@ -1,9 +1,12 @@
 """The metrics of the request path; names, labels and buckets are the contract with dashboards."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from sidelight_sidecar.observer.abandonment import QueueReading, abandonment_of
 from sidelight_sidecar.observer.abandonment_metrics import AbandonmentMetrics
+from sidelight_sidecar.observer.bulk_histogram import BulkHistogram
 from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.labels import Labels
@@ -63,10 +66,13 @@ class Metrics:
             "time_per_output_token_seconds", "Mean time for each token after the first; streams.",
             PER_TOKEN_BUCKETS,
         )  # fmt: skip
-        self._gap = histogram(
-            "inter_chunk_latency_seconds", "Time between reads that brought output; streams.",
+        self._gaps = BulkHistogram(
+            "sidelight_inter_chunk_latency_seconds",
+            "Time between reads that brought output; streams.",
+            _L,
             PER_TOKEN_BUCKETS,
-        )  # fmt: skip
+        )
+        registry.register(self._gaps)
         self._prompt = counter("prompt_tokens", "Prompt tokens, from the engine's usage.")
         self._output = counter("output_tokens", "Output tokens, from the engine's usage.")
         self._cached = counter("cached_prompt_tokens", "Prompt tokens that came from a cache.")
@@ -108,7 +114,6 @@ class Metrics:
             release
         ).set(1)
         self.queue_reading: QueueReading | None = None
-        self._gaps: dict[tuple[str, str], Histogram] = {}
 
     def started(self, exchange: Exchange) -> None:
         """One more is under way."""
@@ -118,15 +123,9 @@ class Metrics:
         """One less is under way; nothing is known of it."""
         self._in_flight.labels(exchange.in_flight_as).dec()
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
-        """Observe the gap; the child is kept, for this happens for every chunk."""
-        key = (exchange.model, exchange.operation)
-        child = self._gaps.get(key)
-        if child is None:
-            child = self._gap.labels(self._labels.model(exchange), exchange.operation)
-            if len(self._gaps) < 2 * self._labels.limit:
-                self._gaps[key] = child
-        child.observe(gap_seconds)
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
+        """Observe the gaps."""
+        self._gaps.observe((self._labels.model(exchange), exchange.operation), gaps)
 
     def finished(self, exchange: Exchange) -> None:
         """Count it."""

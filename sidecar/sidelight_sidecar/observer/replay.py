@@ -1,7 +1,7 @@
 """`sidelight-sidecar replay FILE`: the same numbers from the same frames, every time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sidelight_contract.config import SidecarConfig
@@ -31,7 +31,7 @@ class Lines:
     def started(self, exchange: Exchange) -> None:
         """Nothing yet."""
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Nothing yet."""
 
     def dropped(self, exchange: Exchange) -> None:

@@ -4,6 +4,8 @@ The window is a ring of slices; a slice that is older than the window no longer 
 of the frames, so a replay gives the same summary.
 """
 
+from collections.abc import Sequence
+
 from sidelight_contract.summary import Abandoned, TokenCounts, Traffic
 from sidelight_sidecar.observer.abandonment import Abandonment, QueueReading, abandonment_of
 from sidelight_sidecar.observer.dialects.finish import reasons_of
@@ -40,7 +42,7 @@ class Tally:
         """One more is under way."""
         self.in_flight += 1
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Nothing: the exchange keeps its gaps."""
 
     def dropped(self, exchange: Exchange) -> None:  # noqa: ARG002

@@ -6,6 +6,7 @@ tokens as soon as they are known. Pure: whoever talks to the engine's tokenizer 
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
@@ -30,9 +31,9 @@ class TokenCounter:
         """Pass on."""
         self._consumer.started(exchange)
 
-    def arrived(self, exchange: Exchange, gap_seconds: float) -> None:
+    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Pass on."""
-        self._consumer.arrived(exchange, gap_seconds)
+        self._consumer.arrived(exchange, gaps)
 
     def dropped(self, exchange: Exchange) -> None:
         """Pass on."""

@@ -16,6 +16,8 @@ MAX_PATH_BYTES = 2048
 MAX_REQUEST_BYTES = 1 << 20
 """A longer request body is not kept for the dialects that ask for it."""
 
+GAPS_AT_ONCE = 64
+"""Gaps of a stream that consumers are told of at once: a second or three of it."""
 _STREAM = re.compile(rb'"stream"\s{0,8}:\s{0,8}true')
 _STREAM_BYTES = 32
 
@@ -134,9 +136,9 @@ class Transaction:
             exchange.bytes_after_left += len(data)
         body = self._body
         if body is not None:
-            gap = body.feed(data, at_ns)
-            if gap is not None:
-                self._context.consumer.arrived(exchange, gap)
+            body.feed(data, at_ns)
+            if len(exchange.fresh_gaps) >= GAPS_AT_ONCE:
+                self._context.consumer.arrived(exchange, exchange.take_gaps())
 
     def response_trailers(self, headers: Headers) -> None:
         """Trailers of the response."""
@@ -153,9 +155,7 @@ class Transaction:
         """The response ended as its framing says."""
         exchange = self.exchange
         if self._body is not None:
-            gap = self._body.end(whole=True, at_ns=at_ns)
-            if gap is not None:
-                self._context.consumer.arrived(exchange, gap)
+            self._body.end(whole=True, at_ns=at_ns)
         if exchange.left_ns and exchange.error == "upstream_reset":
             exchange.error = "client_disconnect"  # a server that stops for that may end it neatly
             exchange.code = CLIENT_LEFT
@@ -186,7 +186,10 @@ class Transaction:
 
     def _finish(self, at_ns: int) -> None:
         self._release()
-        self.exchange.stop_ns = at_ns
+        exchange = self.exchange
+        exchange.stop_ns = at_ns
+        if exchange.fresh_gaps:
+            self._context.consumer.arrived(exchange, exchange.take_gaps())
         self._context.consumer.finished(self.exchange)
 
     def _release(self) -> None:

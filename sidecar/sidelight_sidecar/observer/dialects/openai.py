@@ -180,7 +180,7 @@ class OpenAI(Dialect):
         if visible or reasoning:
             if exchange.text is not None:
                 self.keep(text)
-                if delta is not None:
+                if delta is not None and (reasoning or not text or _says_more(delta)):
                     self._keep_rest(delta)
         elif text == "" and choice.finish_reason is None and not exchange.finishes:
             visible = delta is None or delta.role is None  # a token that decodes to nothing
@@ -211,6 +211,11 @@ class OpenAI(Dialect):
             self.exchange.tool_calls += calls.piece(*place, piece.get("id"), named=named)
         if delta.function_call:
             self.exchange.tool_calls += calls.piece(choice, _FUNCTION, None, named=True)
+
+
+def _says_more(message: Message) -> bool:
+    """Whether a message holds anything besides its content and reasoning."""
+    return bool(message.tool_calls or message.refusal or message.function_call)
 
 
 def _says(message: Message) -> bool:
