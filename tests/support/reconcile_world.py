@@ -13,6 +13,6 @@ class Sidecars(Collector):
         self.answer: Answer = summary()
         self.tokens: list[str | None] = []
 
-    async def collect(self, address: str, token: str | None) -> Answer:
+    async def collect(self, address: str, token: str | None, port: int = 0) -> Answer:
         self.tokens.append(token)
         return self.answer

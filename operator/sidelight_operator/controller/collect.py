@@ -31,8 +31,17 @@ class Collector:
         self._port = port
         self._timeout_seconds = timeout_seconds
 
-    async def collect(self, address: str, token: str | None) -> Answer:
-        """The summary of the sidecar at `address`, or why there is none. Raises nothing."""
+    async def collect(
+        self, address: str, token: str | None, port: int = names.ADMIN_PORT
+    ) -> Answer:
+        """The summary of the sidecar at `address`, or why there is none. Raises nothing.
+
+        Args:
+            address: the pod's.
+            token: what the sidecar asks for.
+            port: where its injection put it; the usual one is the collector's own.
+        """
+        port = self._port if port == names.ADMIN_PORT else port
         if token is None:
             return Refusal(
                 Reason.SIDECAR_REFUSED_TOKEN, "there is no token to ask it with; see Ready"
@@ -40,14 +49,14 @@ class Collector:
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._slots, asyncio.timeout(self._timeout_seconds):
-                return await self._ask(f"http://{host}:{self._port}/summary", token)
+                return await self._ask(f"http://{host}:{port}/summary", token)
         except TimeoutError:
             why = f"no answer within {self._timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError) as error:
             why = str(error) or type(error).__name__
         return Refusal(
             Reason.SIDECAR_UNREACHABLE,
-            f"the sidecar does not answer on {address}:{self._port} ({why[:200]}); a NetworkPolicy "
+            f"the sidecar does not answer on {address}:{port} ({why[:200]}); a NetworkPolicy "
             "must let the controller in",
         )
 

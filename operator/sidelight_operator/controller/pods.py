@@ -30,6 +30,8 @@ class Injection:
     config_hash: str = ""
     image: str = ""
     """Of the sidecar."""
+    admin_port: int = names.ADMIN_PORT
+    """Where the sidecar is asked for its summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def _injection(metadata: Json) -> Injection:
         container=record.container,
         config_hash=record.config_hash,
         image=record.image,
+        admin_port=record.admin_port,
     )
 
 

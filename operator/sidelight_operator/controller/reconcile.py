@@ -143,7 +143,10 @@ class Reconciler:
         asked = [pod for pod in pods if asks(model, pod)]
         async with asyncio.TaskGroup() as tasks:
             waiting = {
-                pod.uid: tasks.create_task(self._collector.collect(pod.ip, token)) for pod in asked
+                pod.uid: tasks.create_task(
+                    self._collector.collect(pod.ip, token, pod.injection.admin_port)
+                )
+                for pod in asked
             }
         return {uid: task.result() for uid, task in waiting.items()}
 

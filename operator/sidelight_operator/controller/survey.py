@@ -7,6 +7,7 @@ from sidelight_operator.controller.explain import refusal_of
 from sidelight_operator.controller.models import selector_text
 from sidelight_operator.controller.pods import PodView, is_injected, is_selected, view_pod
 from sidelight_operator.controller.trouble import never_ready, trouble_of
+from sidelight_operator.inject.selectors import serves
 from sidelight_operator.kube import Json, KubeClient
 
 
@@ -26,6 +27,8 @@ async def survey(kube: KubeClient, scene: Scene) -> Survey:
     assert model.spec is not None
     pods, failed = [], []
     async for pod in kube.list_pods(model.namespace, selector_text(model.spec.selector)):
+        if not serves(model.spec.engine, pod["metadata"].get("labels") or {}):
+            continue
         if is_selected(pod):
             pods.append(_view(pod, scene))
         elif is_injected(pod) and "deletionTimestamp" not in pod["metadata"]:
