@@ -12,6 +12,9 @@ CONFIG_VERSION = 1
 MAX_CONFIG_BYTES = 64 * 1024
 
 
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Settings of one ObservedModel's sidecars. Every field has a default, so `{"version": 1}` is
     a whole configuration.
@@ -34,6 +37,9 @@ class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     window_seconds: Annotated[int, msgspec.Meta(ge=10, le=3600)] = 300
     """What `window` of the summary covers, in seconds. Default 300: the 5 minutes of the usual
     dashboards; longer shows a change later."""
+    summary_tokens: Annotated[list[Sha256], msgspec.Meta(max_length=4)] = []
+    """SHA-256 of the tokens that `/summary` accepts: two while the key is changed. Default none:
+    then it is answered to nobody but this machine, or to whom `--token-file` says."""
 
 
 class ConfigError(ValueError):

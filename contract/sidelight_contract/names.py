@@ -182,6 +182,10 @@ class Reason(StrEnum):
     INIT_CONTAINER_FAILED = "InitContainerFailed"
     SIDECAR_CRASHED = "SidecarCrashed"
 
+    # Events of the installation itself
+    AUTHORITY_RENEWED = "AuthorityRenewed"
+    CERTIFICATE_RENEWED = "CertificateRenewed"
+
 
 class InterceptionMode(StrEnum):
     """How requests are led through the sidecar."""

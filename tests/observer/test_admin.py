@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,13 +14,19 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from observed import CHAT_STREAM, Kept, Script, pipeline_of, request
 
-from sidelight_contract.config import ConfigError
+from sidelight_contract.config import ConfigError, SidecarConfig
 from sidelight_contract.summary import decode_summary
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.app import serve_admin
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
+from sidelight_sidecar.observer.pipeline import Pipeline
+from sidelight_sidecar.observer.tokens import SummaryTokens
 
 Client = TestClient[web.Request, web.Application]
+
+
+def tokens_of(pipeline: Pipeline, file: Path | None) -> SummaryTokens:
+    return SummaryTokens(lambda: pipeline.config, TokenFile(file))
 
 
 @contextlib.asynccontextmanager
@@ -27,7 +34,7 @@ async def client_of(token: Path | None) -> AsyncIterator[Client]:
     """A client of an admin port whose pipeline has seen one request."""
     pipeline = pipeline_of(Kept())
     pipeline.feed(Script().client(request()).engine(*CHAT_STREAM).frames)
-    application = Admin(pipeline, TokenFile(token)).application()
+    application = Admin(pipeline, tokens_of(pipeline, token)).application()
     async with TestClient(TestServer(application)) as client:
         yield client
 
@@ -55,6 +62,25 @@ async def test_summary_asks_for_the_token_and_takes_a_new_one_at_once(tmp_path: 
         assert await status("Bearer second") == 200
         token.write_text("")
         assert await status("Bearer ") == 503
+
+
+async def test_summary_takes_the_tokens_whose_hashes_are_configured() -> None:
+    """Two while the key is changed; the hash itself, which many may read, opens nothing."""
+    pipeline = pipeline_of(Kept())
+    hashes = [hashlib.sha256(token).hexdigest() for token in (b"new", b"old")]
+    pipeline.reconfigure(SidecarConfig(version=1, summary_tokens=hashes))
+    application = Admin(pipeline, tokens_of(pipeline, None)).application()
+    async with TestClient(TestServer(application)) as client:
+
+        async def status(given: str) -> int:
+            headers = {"Authorization": f"Bearer {given}"}
+            async with client.get("/summary", headers=headers) as response:
+                return response.status
+
+        assert [await status(token) for token in ("new", "old")] == [200, 200]
+        assert [await status(token) for token in ("", "other", *hashes)] == [401] * 4
+        pipeline.reconfigure(SidecarConfig(version=1, summary_tokens=hashes[:1]))
+        assert [await status(token) for token in ("new", "old")] == [200, 401]
 
 
 async def test_without_a_token_file_loopback_is_answered() -> None:
@@ -87,7 +113,8 @@ async def test_admin_port_that_is_taken_is_served_once_it_is_free(
 ) -> None:
     """The observer before this one may still hold it."""
     monkeypatch.setattr("sidelight_sidecar.observer.app.BIND_RETRY_SECONDS", 0.01)
-    admin = Admin(pipeline_of(Kept()), TokenFile(None))
+    pipeline = pipeline_of(Kept())
+    admin = Admin(pipeline, tokens_of(pipeline, None))
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         async with asyncio.TaskGroup() as group:

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from sidelight_contract.summary import encode_summary
 from sidelight_sidecar.observer.attached import Lease, TokenHash
-from sidelight_sidecar.observer.files import TokenFile
 from sidelight_sidecar.observer.pipeline import Pipeline
+from sidelight_sidecar.observer.tokens import SummaryTokens
 
 _OPENMETRICS = "application/openmetrics-text"
 _BEARER = b"Bearer "
@@ -18,7 +18,7 @@ class Admin:
     """Answers from a pipeline's present state; with a lease, it can be told to end."""
 
     def __init__(
-        self, pipeline: Pipeline, token: TokenFile | TokenHash, lease: Lease | None = None
+        self, pipeline: Pipeline, token: SummaryTokens | TokenHash, lease: Lease | None = None
     ) -> None:
         self._pipeline = pipeline
         self._token = token
@@ -66,7 +66,7 @@ class Admin:
         if not self._token.expected:
             if ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104
                 return None
-            return _error(403, "without --token-file, /summary answers on this machine only")
+            return _error(403, "there is no token yet, so /summary answers on this machine only")
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         accepted = self._token.accepts(given.removeprefix(_BEARER))
         if accepted is None:

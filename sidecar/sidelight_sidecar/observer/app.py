@@ -27,6 +27,7 @@ from sidelight_sidecar.observer.engine.worker import STEP_SECONDS, EngineWorker
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.self_metrics import account_for_processes
+from sidelight_sidecar.observer.tokens import SummaryTokens
 
 FRAMES_FD = 3
 POLL_SECONDS = 2.0
@@ -152,7 +153,8 @@ async def observe(options: argparse.Namespace) -> None:
     ended = asyncio.Event()
     host, _, port = options.admin.rpartition(":")
     known = options.token_sha256
-    token = TokenHash(known) if known else TokenFile(options.token_file)
+    mounted = SummaryTokens(lambda: pipeline.config, TokenFile(options.token_file))
+    token = TokenHash(known) if known else mounted
     lease = Lease(options.lease_seconds) if options.lease_seconds else None
     admin = Admin(pipeline, token, lease)
     loop = asyncio.get_running_loop()
