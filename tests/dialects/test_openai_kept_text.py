@@ -17,9 +17,9 @@ class Notes:
     def __init__(self) -> None:
         self.text = ""
 
-    def add(self, text: bytes) -> None:
+    def write(self, text: str) -> None:
         """Keep it."""
-        self.text += text.decode()
+        self.text += text
 
 
 def chat(**delta: object) -> dict[str, object]:

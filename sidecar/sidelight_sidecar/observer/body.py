@@ -36,7 +36,7 @@ class ResponseBody:
 
     __slots__ = (
         "_begun", "_cutter", "_deaf", "_decoder", "_decoding", "_dialect", "_document",
-        "_exchange", "_framing", "_held", "_reads", "_weight",
+        "_exchange", "_framing", "_held", "_plain", "_reads", "_weight",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, dialect: Dialect, budget: Budget) -> None:
@@ -48,6 +48,8 @@ class ResponseBody:
         self._framing = Framing.DOCUMENT
         self._cutter: EventStream | LineStream | MessageStream | None = None
         self._document = bytearray()
+        self._plain: EventStream | None = None
+        """The cutter, if it cuts events and nothing has to be decoded before it."""
         self._deaf = False
         self._reads = 0
         self._weight = Held(budget)
@@ -71,10 +73,22 @@ class ResponseBody:
             self._decoder = decoder_for(headers.get(b"content-encoding", b""))
         except CodingError as error:
             self._stop(error.why)
+        if self._decoder is None and isinstance(self._cutter, EventStream):
+            self._plain = self._cutter
 
     def feed(self, data: bytes, at_ns: int) -> None:
         """Read what one read brought."""
-        if self._decoder is not None:
+        plain = self._plain
+        if plain is not None:  # nearly always; the rest of this class does the same, step by step
+            try:
+                events = plain.feed(data)
+            except EventTooLongError:
+                self._stop("sse")
+                return
+            if plain.pending != self._held.size:
+                self._hold(plain.pending)
+            outputs = self._read(events, at_ns) if events else 0
+        elif self._decoder is not None:
             outputs = self._decode(self._decoder, data, at_ns)
         else:
             outputs = self._take(data, at_ns)
@@ -109,7 +123,7 @@ class ResponseBody:
         try:
             if cutter is None:
                 events = [(b"", data)]
-            elif type(cutter) is EventStream:
+            elif isinstance(cutter, EventStream):
                 events = cutter.feed(data)
             else:
                 events = self._cut(cutter, data)
@@ -219,5 +233,5 @@ class ResponseBody:
     def _stop(self, why: str) -> None:
         self._deaf = True
         self._exchange.unread = why
-        self._cutter = None
+        self._cutter = self._plain = None
         self.release()

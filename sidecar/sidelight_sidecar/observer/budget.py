@@ -9,6 +9,9 @@ KEPT_BYTES = 48 << 20
 """Default 48 MiB: a burst of a thousand long answers fits, and a fifth of the process' limit."""
 KEPT_BLOCK = 512
 """Room is asked for in blocks of so many bytes."""
+WORDS = 32
+WORD = 15
+"""So many words of so many characters at most wait; as objects they take some 64 bytes each."""
 MAX_KEPT = 1 << 18
 """A longer prompt or output (bytes of UTF-8) is not kept to be counted: 256 Ki is more than a
 model writes in one answer, and a prompt of some 60,000 tokens."""
@@ -78,6 +81,7 @@ class Kept:
     """
 
     __slots__ = ("_buffer", "_held", "whole")
+    _reserve = 0
 
     def __init__(self, budget: Budget) -> None:
         self._held = Held(budget)
@@ -88,11 +92,12 @@ class Kept:
         """Keep a further piece; without room for it, forget all that was kept."""
         if self.whole:
             self._buffer += part
-            if len(self._buffer) > self._held.size:
-                self._reserve(len(self._buffer))
+            if len(self._buffer) > self._held.size - self._reserve:
+                self._ask()
 
-    def _reserve(self, size: int) -> None:
+    def _ask(self) -> None:
         """Ask for room a block at a time, for pieces are words."""
+        size = len(self._buffer) + self._reserve
         if size > MAX_KEPT or not self._held.set(size + -size % KEPT_BLOCK):
             self.forget()
 
@@ -109,3 +114,36 @@ class Kept:
         """Keep it no longer."""
         self._buffer.clear()
         self._held.release()
+
+
+class KeptText(Kept):
+    """Output that comes a word at a time: a few words wait before they go into the buffer."""
+
+    __slots__ = ("_words",)
+    _reserve = WORDS * 64
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self._words: list[str] = []
+
+    def write(self, text: str) -> None:
+        """Keep a further piece, as `add` does."""
+        words = self._words
+        words.append(text)
+        if len(words) >= WORDS or len(text) > WORD:
+            self._settle()
+
+    def content(self) -> bytes:
+        """All that was kept."""
+        self._settle()
+        return super().content()
+
+    def release(self) -> None:
+        """Keep it no longer."""
+        self._words.clear()
+        super().release()
+
+    def _settle(self) -> None:
+        text = "".join(self._words)
+        self._words.clear()
+        self.add(text.encode("utf-8", "replace"))

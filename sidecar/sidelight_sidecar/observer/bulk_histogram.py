@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 
 class BulkHistogram(Collector):
@@ -38,7 +37,7 @@ class BulkHistogram(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The family, with cumulative buckets."""
         family = HistogramMetricFamily(*self._family, labels=self._labelnames)
-        names = [floatToGoString(bound) for bound in (*self._bounds, float("inf"))]
+        names = [*map(str, map(float, self._bounds)), "+Inf"]
         for labels, counts in self._counts.items():
             seen, buckets = 0, []
             for name, count in zip(names, counts, strict=True):

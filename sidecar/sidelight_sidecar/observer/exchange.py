@@ -2,7 +2,7 @@
 
 from sidelight_contract.names import TokenSource
 from sidelight_contract.sketch import Sketch
-from sidelight_sidecar.observer.budget import Kept
+from sidelight_sidecar.observer.budget import Kept, KeptText
 from sidelight_sidecar.observer.poll import Poll
 
 UNKNOWN_MODEL = "_unknown"
@@ -122,7 +122,7 @@ class Exchange:
         """Calls that the server made by itself."""
         self.finishes: dict[int, str] = {}
         """Why each choice ended, as the engine spells it, by the choice's index."""
-        self.text: Kept | None = None
+        self.text: KeptText | None = None
         """Output that is kept so that it can be counted later; None: it is not kept."""
         self.asked: Kept | None = None
         """The body of the request, kept for the same."""

@@ -6,7 +6,7 @@ An HTTP module calls these methods in the order of the bytes; everything above H
 import re
 
 from sidelight_sidecar.observer.body import ResponseBody
-from sidelight_sidecar.observer.budget import Budget, Held, Kept
+from sidelight_sidecar.observer.budget import Budget, Held, Kept, KeptText
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.dialects import Route, route_of
 from sidelight_sidecar.observer.dialects.base import Headers, Request
@@ -73,7 +73,7 @@ class Transaction:
         if not route.needs_request or headers.get(b"content-encoding", b"identity") != b"identity":
             request.body = None
         if self._context.keep_text and route.generating:
-            exchange.text = Kept(self._context.budget)
+            exchange.text = KeptText(self._context.budget)
             exchange.asked = Kept(self._context.budget)
         self._context.consumer.started(exchange)
 

@@ -148,7 +148,7 @@ class Dialect:
     def keep(self, text: object) -> None:
         """Keep output so that it can be counted later, if that is wanted."""
         if self.exchange.text is not None and isinstance(text, str):
-            self.exchange.text.add(text.encode("utf-8", "replace"))
+            self.exchange.text.write(text)
 
 
 def loads(data: bytes) -> Any:
