@@ -82,13 +82,33 @@ class BreakerEntry(StatusPart):
     )
 
 
+class Coverage(StatusPart):
+    """What taps saw of what passed. A tap loses packets rather than delay them, and counts them."""
+
+    captured: str = Field(
+        description="Share of the port's packets that were captured, rounded down, such as `100%`."
+    )
+    packets_lost: int = Field(description="Packets that the kernel had no room for.")
+    bytes_lost: int = Field(description="Bytes of connections that were not captured.")
+    gaps: int = Field(
+        description="Holes in connections; the requests that they may have touched are in no "
+        "figure."
+    )
+    connections_not_followed: int = Field(
+        description="Connections beyond the number that is followed at once."
+    )
+
+
 class ModeCount(StatusPart):
     """How many pods are observed in one way, and why in that way."""
 
-    mode: str = Field(description="Redirect or PortTakeover.")
+    mode: str = Field(description="Redirect, PortTakeover or Tap.")
     reason: str = Field(description="Why this mode, in one word.")
     message: str = Field(description="Why this mode, in a sentence.")
-    pods: int = Field(description="Pods injected in this mode.")
+    pods: int = Field(description="Pods injected in this mode, or attached to.")
+    coverage: Coverage | None = Field(
+        default=None, description="Mode Tap only: what was seen since the taps began."
+    )
 
 
 class Latency(StatusPart):

@@ -52,6 +52,7 @@ def test_the_chart_lints(helm: Callable[..., str]) -> None:
         ("certManager.enabled=true",),
         ("podMonitor.enabled=true", "podMonitor.labels.release=prometheus"),
         ("crds.install=false",),
+        ("liveAttach.enabled=true",),
         ("webhook.replicas=1", "webhook.excludeNamespaces={a,b}", "logLevel=DEBUG"),
         ("imagePullSecrets[0].name=s", "nodeSelector.a=b", "priorityClassName=high"),
         ("tolerations[0].key=gpu", "fullnameOverride=other", "image.sidecar.tag=v1"),
@@ -240,6 +241,24 @@ def test_rights_are_the_least(render: Render) -> None:
         ("apps", "replicasets", "get"), ("batch", "jobs", "get"), ("batch", "cronjobs", "get"),
         ("argoproj.io", "rollouts", "get"),
     }  # fmt: skip
+
+
+def test_live_attach_is_one_right_more_and_limited_to_the_tap(render: Render) -> None:
+    """Off by default. On, an admission policy ties that right to our container and image."""
+    assert not list(kinds(render(), "ValidatingAdmissionPolicy"))
+    objects = render("liveAttach.enabled=true", "image.sidecar.tag=v9")
+    more = granted(objects, "controller") - granted(render(), "controller")
+    assert more == {("", "pods/ephemeralcontainers", "patch")}
+    policy = objects["ValidatingAdmissionPolicy", "sidelight-attach"]["spec"]
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"]) == (["pods/ephemeralcontainers"], ["UPDATE"])
+    user = f"system:serviceaccount:{NAMESPACE}:sidelight-controller"
+    assert user in policy["matchConditions"][0]["expression"]
+    allowed = policy["validations"][0]["expression"]
+    assert f'c.name == "{names.TAP_CONTAINER}"' in allowed
+    assert 'c.image == "sidelight-sidecar:v9"' in allowed
+    binding = objects["ValidatingAdmissionPolicyBinding", "sidelight-attach"]["spec"]
+    assert (binding["policyName"], binding["validationActions"]) == ("sidelight-attach", ["Deny"])
 
 
 def test_one_controller_and_webhooks_that_are_never_all_away(render: Render) -> None:

@@ -237,6 +237,19 @@ class FakeKube:
         with self._do("create event"):
             self.events.setdefault(body["metadata"]["name"], copy.deepcopy(body))
 
+    async def add_ephemeral_container(
+        self, namespace: str, pod: str, uid: str, container: Json
+    ) -> None:
+        with self._do("patch pod"):
+            for found in self.pods:
+                if found["metadata"]["name"] == pod:
+                    if found["metadata"]["uid"] != uid:
+                        raise ConflictError(f"PATCH {pod}", "409 another uid", 409)
+                    containers = found["spec"].setdefault("ephemeralContainers", [])
+                    containers.append(copy.deepcopy(container))
+                    return
+            raise NotFoundError(f"PATCH {pod}", "404 not found", 404)
+
     async def list_events(self, namespace: str, reason: str) -> AsyncIterator[Json]:
         with self._do("list events"):
             for event in self.events.values():

@@ -15,7 +15,7 @@ from aiohttp import web
 from sidelight_operator import __version__
 from sidelight_operator.controller.breaker import Installed
 from sidelight_operator.controller.collect import Collector
-from sidelight_operator.controller.decision import planner
+from sidelight_operator.controller.decision import injection_settings, planner
 from sidelight_operator.controller.health import Pulse, health_app
 from sidelight_operator.controller.logs import configure_logging
 from sidelight_operator.controller.reconcile import Reconciler
@@ -61,6 +61,7 @@ async def _main(settings: Settings) -> None:
             installed=Installed(__version__, settings.sidecar_image, datetime.now(UTC)),
             clock=lambda: datetime.now(UTC),
             models_at_once=settings.models_at_once,
+            injection=injection_settings(settings),
         )
         runner = web.AppRunner(health_app(reconciler.metrics, pulse), access_log=None)
         await runner.setup()

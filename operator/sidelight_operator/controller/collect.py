@@ -60,6 +60,36 @@ class Collector:
             "must let the controller in",
         )
 
+    async def end(self, where: tuple[str, int], token: str, why: str) -> bool:
+        """Tell the tap at `where` to end; whether somebody there has heard. Raises nothing."""
+        # A refusal counts: then the address is another pod's by now.
+        return await self._send(("POST", "/end"), where, token, why) is not None
+
+    async def tell_tokens(self, where: tuple[str, int], token: str, accepted: str) -> bool:
+        """Tell the tap at `where` the hashes of the tokens that it is to accept; whether it does.
+        Raises nothing.
+        """
+        return await self._send(("PUT", "/tokens"), where, token, accepted) == 200
+
+    async def _send(
+        self, what: tuple[str, str], where: tuple[str, int], token: str, body: str
+    ) -> int | None:
+        """The status of the answer; None when there is none."""
+        (method, path), (address, port) = what, where
+        host = f"[{address}]" if ":" in address else address
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            async with (
+                self._slots,
+                asyncio.timeout(self._timeout_seconds),
+                self._session.request(
+                    method, f"http://{host}:{port}{path}", headers=headers, data=body
+                ) as response,
+            ):
+                return response.status
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return None
+
     async def _ask(self, url: str, token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:

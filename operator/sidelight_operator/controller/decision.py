@@ -35,11 +35,16 @@ class Scene:
         return self.plan(pod, self.namespace_labels, self.neighbours)
 
 
-def planner(settings: Settings) -> Plan:
-    """What the webhook would decide about a pod, with the same settings as the webhook has."""
-    injection = InjectionSettings(
+def injection_settings(settings: Settings) -> InjectionSettings:
+    """The webhook's own settings."""
+    return InjectionSettings(
         sidecar_image=settings.sidecar_image, image_pull_policy=settings.sidecar_pull_policy
     )
+
+
+def planner(settings: Settings) -> Plan:
+    """What the webhook would decide about a pod, with the same settings as the webhook has."""
+    injection = injection_settings(settings)
 
     def plan(pod: Json, namespace_labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
         views = [

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sidelight_contract.config import SidecarConfig
-from sidelight_contract.names import ConditionType, Reason
+from sidelight_contract.names import ConditionType, InterceptionMode, Reason
 from sidelight_contract.status import (
     MAX_NAMED_PODS,
     Condition,
+    Coverage,
     ModeCount,
     NotObservedPod,
     ObservedModelStatus,
@@ -21,6 +22,7 @@ from sidelight_contract.status import (
 )
 from sidelight_contract.summary import Summary
 from sidelight_operator.controller.breaker import Breaker
+from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
 from sidelight_operator.controller.models import Model, format_time
 from sidelight_operator.controller.pods import PodView, Refusal
@@ -39,6 +41,8 @@ NO_BREAKER = Breaker()
 _STARTING_REASONS = frozenset(
     {Reason.POD_NOT_RUNNING, Reason.SIDECAR_NOT_READY, Reason.SIDECAR_REFUSED_TOKEN}
 )
+_ON_THEIR_WAY = frozenset({Reason.ATTACH_PENDING, Reason.TAP_STARTING})
+"""In the status, but no Event: what is said of them changes with each round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def evaluate(
         observed_generation=model.generation,
         conditions=[_condition(model, now, judged) for judged in conditions],
         pods=_pods_status(len(pods), missing),
-        interception=_modes(model, pods),
+        interception=_modes(model, pods, answers),
         breaker=list(breaker.entries),
         window_seconds=WINDOW_SECONDS,
         traffic=traffic_status(whole) if answered else None,
@@ -254,7 +258,7 @@ def _pods_status(selected: int, missing: Sequence[tuple[PodView, Refusal]]) -> P
     )
 
 
-def _modes(model: Model, pods: Sequence[PodView]) -> list[ModeCount]:
+def _modes(model: Model, pods: Sequence[PodView], answers: Mapping[str, Answer]) -> list[ModeCount]:
     """By mode and reason; the sentence is that of the pod with the first name."""
     modes: dict[tuple[str, str], list[PodView]] = {}
     for pod in pods:
@@ -266,9 +270,19 @@ def _modes(model: Model, pods: Sequence[PodView]) -> list[ModeCount]:
             reason=reason,
             message=min(members, key=lambda pod: pod.name).injection.mode_message,
             pods=len(members),
+            coverage=_coverage_of(mode, members, answers),
         )
         for (mode, reason), members in sorted(modes.items())[:MAX_MODES]
     ]
+
+
+def _coverage_of(
+    mode: str, pods: Sequence[PodView], answers: Mapping[str, Answer]
+) -> Coverage | None:
+    if mode != InterceptionMode.TAP:
+        return None
+    told = (answers.get(pod.uid) for pod in pods)
+    return coverage_status([answer for answer in told if isinstance(answer, Summary)])
 
 
 def _events(
@@ -284,6 +298,8 @@ def _events(
     events = []
     for item in status.pods.not_observed:
         reason = Reason(item.reason)
+        if reason in _ON_THEIR_WAY:
+            continue
         starting = reason in _STARTING_REASONS and now - views[item.name].created < STARTING
         if (item.name, reason) not in told and not starting:
             message = f"pod {item.name} is not observed: {item.message}"

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidelight_contract import names
-from sidelight_contract.injection import decode_record
+from sidelight_contract.injection import InjectionRecord, decode_record
 from sidelight_contract.names import Reason
+from sidelight_operator.attach.plan import Candidate
+from sidelight_operator.attach.taps import Tap
 from sidelight_operator.controller.models import parse_time
 from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import Json
@@ -67,6 +69,10 @@ class PodView:
     trouble: Refusal | None = None
     """Why it does not start, when that is because of Sidelight."""
     resource_version: str = ""
+    tap: Tap | None = None
+    """The ephemeral container that observes it, of whatever ObservedModel."""
+    candidate: Candidate | None = None
+    """What would be attached to it."""
 
 
 def is_selected(pod: Json) -> bool:
@@ -80,11 +86,18 @@ def is_injected(pod: Json) -> bool:
     return (pod["metadata"].get("labels") or {}).get(names.LABEL_INJECTED) == "true"
 
 
-def view_pod(pod: Json, version_labels: Sequence[str], refusal: Refusal | None = None) -> PodView:
-    """`pod` as the controller keeps it; what its troubles are is told by `trouble.py`."""
+def view_pod(
+    pod: Json,
+    version_labels: Sequence[str],
+    refusal: Refusal | None = None,
+    injection: Injection | None = None,
+) -> PodView:
+    """`pod` as the controller keeps it; what its troubles are is told by `trouble.py`, and of taps
+    by `tapped.py`.
+    """
     metadata, status = pod["metadata"], pod.get("status", {})
     labels = metadata.get("labels") or {}
-    injection = _injection(metadata)
+    injection = injection or _injection(metadata)
     image = _engine_image(pod, injection.container)
     label = next((labels[name] for name in version_labels if labels.get(name)), "")
     return PodView(
@@ -122,6 +135,11 @@ def _injection(metadata: Json) -> Injection:
     record = decode_record((metadata.get("annotations") or {}).get(names.ANNOTATION_INJECTION, ""))
     if record is None:
         return Injection()  # a label without our annotation: its owner's doing
+    return injection_of(record)
+
+
+def injection_of(record: InjectionRecord) -> Injection:
+    """What is kept of a record."""
     return Injection(
         mode=record.mode,
         mode_reason=record.mode_reason,

@@ -7,16 +7,18 @@ lost event or a restart costs nothing. One model's failure never stops the other
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sidelight_contract.names import Reason
+from sidelight_operator.controller.attaching import Attaching, Credentials
 from sidelight_operator.controller.breaker import Breaker, Installed, judge_breaker
 from sidelight_operator.controller.changes import merge_patch
 from sidelight_operator.controller.collect import Collector
 from sidelight_operator.controller.decision import Plan, Scene
-from sidelight_operator.controller.evaluate import Answer, Evaluation, asks, evaluate
+from sidelight_operator.controller.evaluate import Answer, Evaluation, Told, asks, evaluate
 from sidelight_operator.controller.events import Teller
 from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.models import Model, parse_model
@@ -24,6 +26,7 @@ from sidelight_operator.controller.objects import ensure_objects
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rejections import find_rejections, list_rejections
 from sidelight_operator.controller.survey import Survey, survey
+from sidelight_operator.inject import InjectionSettings
 from sidelight_operator.kube import ConflictError, KubeClient, KubeError, NotFoundError
 
 logger = logging.getLogger("sidelight.controller")
@@ -42,6 +45,7 @@ class Reconciler:
         clock: Callable[[], datetime],
         models_at_once: int = 8,
         metrics: Metrics | None = None,
+        injection: InjectionSettings | None = None,
     ) -> None:
         self._kube = kube
         self._collector = collector
@@ -52,6 +56,8 @@ class Reconciler:
         self.metrics = metrics or Metrics()
         self._teller = Teller(kube, clock, self.metrics)
         self._told: dict[str, set[tuple[str, Reason]]] = {}
+        injection = injection or InjectionSettings(installed.image)
+        self._attaching = Attaching(kube, collector, injection, clock)
 
     async def round(self) -> None:
         """Look at every model once.
@@ -72,6 +78,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as tasks:
             for model in models:
                 tasks.create_task(self._guarded(model, neighbours[model.namespace]))
+        await self._attaching.end_forgotten(models)
         self.metrics.round_seconds.observe(time.monotonic() - started)
 
     async def _guarded(self, model: Model, neighbours: Sequence[Model]) -> None:
@@ -92,21 +99,29 @@ class Reconciler:
     async def _reconcile(self, model: Model, neighbours: Sequence[Model]) -> None:
         told = self._told.setdefault(model.uid, set())
         seen, breaker = Survey(), Breaker()
+        attached: Sequence[Told] = ()
         answers: dict[str, Answer] = {}
         if model.spec is None:
             why = f"the spec is not understood by this release: {model.spec_error}"
             problem: Refusal | None = Refusal(Reason.SPEC_NOT_UNDERSTOOD, why)
         else:
             token, problem = await ensure_objects(self._kube, model)
-            seen, breaker = await self._look(model, neighbours)
+            labels = await self._kube.get_namespace_labels(model.namespace)
+            seen, breaker = await self._look(model, neighbours, labels)
+            credentials = Credentials.of(token)
+            await self._attaching.keep_up(model, seen.pods, credentials)
             answers = await self._answers(model, seen.pods, token)
+            pods, attached = await self._attaching.proceed(
+                model, labels, (seen.pods, answers), credentials
+            )
+            seen = replace(seen, pods=pods)
         result = evaluate(
             model, seen.pods, answers, self._clock(), breaker=breaker, problem=problem, told=told
         )
         self._count(model, len(seen.pods), result)
         # Events first: what the status says already would not be told by a controller that comes
         # after this one. Told twice, they are the same Event.
-        for event in result.events:
+        for event in (*attached, *result.events):
             await self._teller.tell(model, event)
             told.add((event.subject, event.reason))
         await self._write(model, result)
@@ -114,8 +129,9 @@ class Reconciler:
         subjects = {pod.name for pod in seen.pods}
         told.intersection_update({pair for pair in told if pair[0] in subjects})
 
-    async def _look(self, model: Model, neighbours: Sequence[Model]) -> tuple[Survey, Breaker]:
-        labels = await self._kube.get_namespace_labels(model.namespace)
+    async def _look(
+        self, model: Model, neighbours: Sequence[Model], labels: Mapping[str, str]
+    ) -> tuple[Survey, Breaker]:
         scene = Scene(model, neighbours, labels, self._plan, self._clock())
         seen = await survey(self._kube, scene)
         events = await list_rejections(self._kube, model.namespace)

@@ -6,6 +6,7 @@ from sidelight_operator.controller.decision import Scene
 from sidelight_operator.controller.explain import refusal_of
 from sidelight_operator.controller.models import selector_text
 from sidelight_operator.controller.pods import PodView, is_injected, is_selected, view_pod
+from sidelight_operator.controller.tapped import consider, view_tapped
 from sidelight_operator.controller.trouble import never_ready, trouble_of
 from sidelight_operator.inject.selectors import serves
 from sidelight_operator.kube import Json, KubeClient
@@ -43,7 +44,10 @@ def _view(pod: Json, scene: Scene) -> PodView:
         return _troubled(pod, scene)
     model = scene.model
     assert model.spec is not None
-    return view_pod(pod, model.spec.version.labels, refusal_of(pod, model, scene.decide(pod)))
+    if (tapped := view_tapped(pod, scene)) is not None:
+        return tapped
+    refusal = refusal_of(pod, model, scene.decide(pod))
+    return consider(view_pod(pod, model.spec.version.labels, refusal), pod, scene)
 
 
 def _troubled(pod: Json, scene: Scene) -> PodView:

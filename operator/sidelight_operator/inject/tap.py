@@ -68,7 +68,7 @@ def ephemeral_tap(
         "image": settings.sidecar_image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": [
-            *_arguments(record.port),
+            *_arguments(record.port, record.admin_port),
             "--token-sha256", token_sha256, "--lease-seconds", str(lease_seconds),
         ],
         "env": [

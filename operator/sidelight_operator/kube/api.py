@@ -123,6 +123,14 @@ class ApiClient:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
         await self._request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
 
+    async def add_ephemeral_container(
+        self, namespace: str, pod: str, uid: str, container: Json
+    ) -> None:
+        """See `KubeClient`. A strategic merge adds to the list, where a merge patch replaces it."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/ephemeralcontainers"
+        body = {"metadata": {"uid": uid}, "spec": {"ephemeralContainers": [container]}}
+        await self._request("PATCH", path, body, content="strategic-merge-patch+json")
+
     async def get_workload(self, namespace: str, kind: str, name: str) -> Json | None:
         """See `KubeClient`."""
         path = _workload_path(namespace, kind, name)
@@ -156,12 +164,14 @@ class ApiClient:
                 return
             page["continue"] = more
 
-    async def _request(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def _request(
+        self, method: str, path: str, body: Json | None = None, *, content: str = ""
+    ) -> Json:
         what = f"{method} {path.partition('?')[0]}"
         headers = {"Accept": "application/json"}
         if body is not None:
-            patch = method == "PATCH"
-            headers["Content-Type"] = f"application/{'merge-patch+json' if patch else 'json'}"
+            usual = "merge-patch+json" if method == "PATCH" else "json"
+            headers["Content-Type"] = f"application/{content or usual}"
         try:
             serialized = await self._api.param_serialize(
                 method=method,

@@ -82,6 +82,17 @@ class KubeClient(Protocol):
         """
         ...
 
+    async def add_ephemeral_container(
+        self, namespace: str, pod: str, uid: str, container: Json
+    ) -> None:
+        """Add an ephemeral container to a pod, if it still is the one with this uid.
+
+        Raises:
+            NotFoundError: it is gone.
+            ConflictError: another one has its name.
+        """
+        ...
+
     async def get_workload(self, namespace: str, kind: str, name: str) -> Json | None:
         """A workload by its kind in lower case; None when it, or its kind, is not known."""
         ...
