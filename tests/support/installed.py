@@ -19,6 +19,14 @@ def install(cluster: Cluster, *values: str, sidecar: str = "sidelight-sidecar:de
         "--set", f"image.sidecar.repository={repository},image.sidecar.tag={tag}",
         *(word for value in values for word in ("--set", value)),
     )  # fmt: skip
+    # Helm does not wait for the pods of before, and the API server may go on asking them.
+    wait_until(lambda: not leaving(cluster), 60, "the pods of before gone")
+
+
+def leaving(cluster: Cluster) -> list[str]:
+    """Sidelight's own pods that are about to end."""
+    pods = cluster.get("pods", "--namespace", SYSTEM)["items"]
+    return [p["metadata"]["name"] for p in pods if "deletionTimestamp" in p["metadata"]]
 
 
 @contextmanager
