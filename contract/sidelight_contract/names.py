@@ -81,13 +81,6 @@ def config_name(model: str) -> str:
     return f"sidelight-{model}"
 
 
-def attach_name(model: str) -> str:
-    """Name of the Secret with the key for attached taps. A dot: `sidelight-` begins the names that
-    other models' objects may have.
-    """
-    return f"sidelight.attach.{model}"
-
-
 class ConditionType(StrEnum):
     """Conditions in an ObservedModel's status."""
 

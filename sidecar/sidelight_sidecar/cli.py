@@ -42,8 +42,9 @@ def _seconds(text: str) -> str:
 
 
 def _sha256(text: str) -> str:
-    if len(text) != 64 or not all(digit in "0123456789abcdef" for digit in text.lower()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: 64 hexadecimal digits")
+    for part in text.split(","):
+        if len(part) != 64 or not all(digit in "0123456789abcdef" for digit in part):
+            raise argparse.ArgumentTypeError(f"{part!r} is no SHA-256: 64 hexadecimal digits")
     return text
 
 
@@ -114,11 +115,13 @@ def _add_tap(tap: argparse.ArgumentParser) -> None:
     _add_observer_options(tap)
     tap.add_argument(
         "--token-sha256", type=_sha256, metavar="HEX",
-        help="instead of --token-file: SHA-256 of the token that /summary asks for",
+        help="instead of --token-file: SHA-256 of the token that /summary asks for; may be "
+        "several, with commas between",
     )  # fmt: skip
     tap.add_argument(
         "--lease-seconds", type=_seconds, metavar="N",
-        help="end when told to (POST /end), or when nobody asked for /summary for so long",
+        help="with --token-sha256: end when told to (POST /end), or when nobody asked for /summary "
+        "for so long",
     )  # fmt: skip
 
 

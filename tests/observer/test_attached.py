@@ -20,10 +20,12 @@ from sidelight_sidecar.observer.attached import (
     end_in_time,
     leave_word,
 )
+from sidelight_sidecar.observer.files import TokenFile
 from sidelight_sidecar.observer.tap_metrics import TAP
 
 TOKEN = "one that nobody guesses"
 HASH = hashlib.sha256(TOKEN.encode()).hexdigest()
+OTHER_HASH = hashlib.sha256(b"other").hexdigest()
 
 
 class Clock:
@@ -37,10 +39,22 @@ class Clock:
 
 def test_a_token_is_known_by_its_hash_alone() -> None:
     """The token is accepted; its hash, which anybody may read in the pod, is not."""
-    known = TokenHash(HASH.upper())
+    known = TokenHash(HASH)
     assert known.accepts(TOKEN.encode())
     assert not known.accepts(HASH.encode())
     assert not known.accepts(b"")
+    both = TokenHash(f"{HASH},{OTHER_HASH}")
+    assert both.accepts(TOKEN.encode())
+    assert both.accepts(b"other")
+
+
+@pytest.mark.parametrize("text", ["", "ab", f"{HASH},", f"{HASH}{HASH}", ",".join([HASH] * 5)])
+def test_what_is_no_hash_is_refused_and_the_old_one_stays(text: str) -> None:
+    """Nobody is locked out by a mistake."""
+    known = TokenHash(HASH)
+    with pytest.raises(ValueError, match=r"."):
+        known.replace(text)
+    assert known.accepts(TOKEN.encode())
 
 
 def test_the_environments_configuration_is_given_once() -> None:
@@ -99,6 +113,30 @@ async def test_only_the_token_renews_and_ends_a_lease() -> None:
             assert response.status == 202
         assert lease.over().startswith("chat no longer  selects it")
         assert len(lease.over()) == 300
+
+
+async def test_who_has_the_token_tells_the_next_one() -> None:
+    """Rotation reaches a tap that can mount nothing: both are accepted, then the new one alone."""
+    admin = Admin(pipeline_of(Kept()), TokenHash(HASH), Lease(60))
+    async with TestClient(TestServer(admin.application())) as client:
+
+        async def put(token: str, body: str) -> int:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with client.put("/tokens", headers=headers, data=body) as response:
+                return response.status
+
+        assert await put("other", OTHER_HASH) == 401
+        assert await put(TOKEN, "nonsense") == 400
+        assert await put(TOKEN, f"{OTHER_HASH},{HASH}") == 200
+        assert await put(TOKEN, f"{OTHER_HASH},{HASH}") == 200
+        assert await put("other", OTHER_HASH) == 200
+        assert await put(TOKEN, HASH) == 401
+
+
+def test_a_lease_needs_a_token() -> None:
+    """Else anybody on the machine could end it."""
+    with pytest.raises(ValueError, match="hash"):
+        Admin(pipeline_of(Kept()), TokenFile(None), Lease(60))
 
 
 async def test_who_has_no_lease_cannot_be_told_to_end() -> None:

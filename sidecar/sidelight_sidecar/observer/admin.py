@@ -1,4 +1,4 @@
-"""The admin port: /metrics, /healthz, /readyz, /summary, and /end of an attached tap."""
+"""The admin port: /metrics, /healthz, /readyz, /summary; of an attached tap /end and /tokens."""
 
 import ipaddress
 import time
@@ -20,6 +20,8 @@ class Admin:
     def __init__(
         self, pipeline: Pipeline, token: SummaryTokens | TokenHash, lease: Lease | None = None
     ) -> None:
+        if lease is not None and not isinstance(token, TokenHash):
+            raise ValueError("a lease is for a tap that knows the token's hash")
         self._pipeline = pipeline
         self._token = token
         self._lease = lease
@@ -33,6 +35,7 @@ class Admin:
         application.router.add_get("/summary", self._summary)
         if self._lease is not None:
             application.router.add_post("/end", self._end)
+            application.router.add_put("/tokens", self._tokens)
         return application
 
     async def _ok(self, request: web.Request) -> web.Response:  # noqa: ARG002
@@ -61,6 +64,16 @@ class Admin:
         assert self._lease is not None
         self._lease.end((await request.content.read(1024)).decode(errors="replace"))
         return web.Response(status=202, text="ending\n")
+
+    async def _tokens(self, request: web.Request) -> web.Response:
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        assert isinstance(self._token, TokenHash)
+        try:
+            self._token.replace((await request.content.read(1024)).decode("ascii"))
+        except ValueError as error:
+            return _error(400, str(error))
+        return web.Response(text="ok\n")
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._token.expected:

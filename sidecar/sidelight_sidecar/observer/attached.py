@@ -5,6 +5,7 @@ who may read pods can read. So:
 
 1. The configuration is in the environment, and stays as it was.
 2. Instead of the token it has the token's SHA-256: enough to know the token, of no use to make it.
+   When tokens are rotated, who has the old one tells it the new one's; nothing else can be told.
 3. It cannot be removed, so it ends itself: when the controller says so, or when nobody with the
    token has asked for a summary for a whole lease, as when everything of Sidelight was removed.
 """
@@ -26,6 +27,8 @@ TERMINATION_LOG = Path("/dev/termination-log")
 """Where the kubelet takes a container's last words from, for the pod's status."""
 _LOOK_SECONDS = 1.0
 _WHY_LIMIT = 300
+_HASH_BYTES = 32
+_MAX_TOKENS = 4
 
 log = logging.getLogger("sidelight.observer")
 
@@ -52,16 +55,34 @@ class InlineConfig:
 
 
 class TokenHash:
-    """Knows the token by its SHA-256; in the place of a `TokenFile`."""
+    """Knows tokens by their SHA-256, written as hexadecimal numbers with commas between; in the
+    place of a `TokenFile`.
+
+    Raises:
+        ValueError: it is no such text.
+    """
 
     expected = True
 
-    def __init__(self, hexadecimal: str) -> None:
-        self._hash = hexadecimal.lower().encode()
+    def __init__(self, text: str) -> None:
+        self._hashes: tuple[bytes, ...] = ()
+        self.replace(text)
 
     def accepts(self, token: bytes) -> bool:
-        """Whether it is the token; how far it is from it takes no different time."""
-        return hmac.compare_digest(hashlib.sha256(token).hexdigest().encode(), self._hash)
+        """Whether it is a token; how far it is from one takes no different time."""
+        given = hashlib.sha256(token).digest()
+        return any(hmac.compare_digest(given, known) for known in self._hashes)
+
+    def replace(self, text: str) -> None:
+        """Know others from now on.
+
+        Raises:
+            ValueError: it is no such text; then the old ones are known still.
+        """
+        hashes = tuple(bytes.fromhex(part) for part in text.split(","))
+        if len(hashes) > _MAX_TOKENS or any(len(known) != _HASH_BYTES for known in hashes):
+            raise ValueError(f"one to {_MAX_TOKENS} SHA-256 in hexadecimal, with commas between")
+        self._hashes = hashes
 
 
 class Lease:
