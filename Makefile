@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench conformance lock clean
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench conformance pods lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s%s\n", $$1, $$2}'
@@ -57,9 +57,16 @@ bench: setup ## Cost beside nginx, HAProxy and others; BENCH=--quick for a first
 	@hack/bench-peers.sh
 	$(BIN)/python -m benchmarks $(BENCH)
 
+fuzz: setup ## Ten minutes of input that nobody should send; FUZZ="--seconds N --seed S"
+	$(BIN)/python hack/fuzz.py $(FUZZ)
+
 conformance: setup ## Recorded exchanges through the sidecar: make conformance CASSETTES=folder
 	@test -n "$(CASSETTES)" || { echo "which folder? make conformance CASSETTES=folder" >&2; exit 2; }
 	$(BIN)/python hack/conformance.py $(CASSETTES)
+
+pods: setup ## Real pods through injection: make pods PODS=folder (PODS_OPTIONS="--kubeconfig F")
+	@test -n "$(PODS)" || { echo "which folder? make pods PODS=folder" >&2; exit 2; }
+	$(BIN)/python hack/pods.py $(PODS) $(PODS_OPTIONS)
 
 lock: setup ## Resolve the dependencies anew
 	@hack/lock.sh

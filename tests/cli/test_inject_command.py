@@ -86,3 +86,58 @@ def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     """The message names it."""
     assert main(["inject", "-f", "/nowhere.yaml", "-m", "/nowhere.yaml"]) == 2
     assert "/nowhere.yaml" in capsys.readouterr().err
+
+
+LEADER = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
+FILTERED = {**MODEL, "spec": {**MODEL["spec"], "engine": {"podFilter": {"matchLabels": LEADER}}}}
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        {"kind": "StatefulSet", "spec": {"template": pod()}},
+        {"kind": "Rollout", "apiVersion": "argoproj.io/v1alpha1", "spec": {"template": pod()}},
+        {"kind": "Job", "spec": {"template": pod(restartPolicy="Never")}},
+        {"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": pod()}}}},
+        {"kind": "PodTemplate", "template": pod()},
+    ],
+    ids=lambda workload: workload["kind"],
+)
+def test_pods_of_every_owner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], workload: dict[str, Any]
+) -> None:
+    """The pod is found wherever its owner keeps the template."""
+    assert run(tmp_path, workload) == 0
+    assert init_names(capsys.readouterr().out) == ["sidelight-init", "sidelight"]
+
+
+def test_of_a_leader_worker_set_the_leader_is_injected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`podFilter` names it by the label that its controller gives; the worker is said to be left
+    alone.
+    """
+    workload = {
+        "kind": "LeaderWorkerSet",
+        "spec": {"leaderWorkerTemplate": {"workerTemplate": pod(), "leaderTemplate": pod()}},
+    }
+    assert run(tmp_path, workload, FILTERED) == 0
+    out, err = capsys.readouterr()
+    (leader,) = yaml.safe_load_all(out)
+    assert leader["metadata"]["labels"]["sidelight.dev/injected"] == "true"
+    assert err.startswith("worker: PodFiltered: ")
+
+
+def test_what_kserve_makes_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An InferenceService has no pod in it."""
+    assert run(tmp_path, {"kind": "InferenceService", "spec": {"predictor": {}}}) == 2
+    assert "the Deployment that it made" in capsys.readouterr().err
+
+
+def test_limits_of_the_namespace_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A LimitRange below what the sidecar needs."""
+    limits = tmp_path / "limits.yaml"
+    bounds = {"type": "Container", "max": {"memory": "256Mi"}}
+    limits.write_text(yaml.safe_dump({"kind": "LimitRange", "spec": {"limits": [bounds]}}))
+    assert run(tmp_path, pod(), MODEL, "--namespace-object", str(limits)) == 1
+    assert capsys.readouterr().err.startswith("LimitsTooLow: ")

@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from sidelight_contract.spec import ObservedModelSpec
+from sidelight_operator.cli.workloads import NoPodError, pods_of
 from sidelight_operator.inject import (
     Decision,
     InjectionSettings,
@@ -45,27 +46,37 @@ def add_parser(commands: Any) -> None:
         help="label of the pod's namespace, such as its Pod Security level",
     )  # fmt: skip
     parser.add_argument(
+        "--namespace-object", action="append", default=[], metavar="FILE",
+        help="LimitRange or ResourceQuota of the pod's namespace; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pull-secret", action="append", default=[], metavar="NAME",
+        help="Secret that the sidecar image's registry asks for; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-native-sidecar", action="store_true",
+        help="the cluster is older than Kubernetes 1.29",
+    )  # fmt: skip
+    parser.add_argument(
         "--sidecar-image", default="localhost/sidelight-sidecar:dev", help="image to inject"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """0: printed; 1: the pod is left alone, and why; 2: an input cannot be used."""
+    """0: printed; 1: no pod is injected, and why; 2: an input cannot be used."""
     try:
-        labels = dict(_pair(text) for text in options.namespace_label)
         models = [_model(path) for path in options.model]
-        resource = _load(options.file)
-        decision = inject(
-            resource, models, NamespaceFacts(labels), InjectionSettings(options.sidecar_image)
-        )
-    except InputError as error:
+        decisions = inject(_load(options.file), models, _facts(options), _settings(options))
+    except (InputError, NoPodError) as error:
         print(f"sidelight: {error}", file=sys.stderr)
         return 2
-    if decision.patched is None:
-        print(f"{decision.reason}: {decision.message}", file=sys.stderr)
-        return 1
-    yaml.safe_dump(decision.patched, sys.stdout, sort_keys=False)
-    return 0
+    patched = [one.patched for _, one in decisions if one.patched is not None]
+    for role, decision in decisions:
+        if decision.patched is None:
+            which = f"{role}: " if role else ""
+            print(f"{which}{decision.reason}: {decision.message}", file=sys.stderr)
+    yaml.safe_dump_all(patched, sys.stdout, sort_keys=False)
+    return 0 if patched else 1
 
 
 def inject(
@@ -73,22 +84,30 @@ def inject(
     models: list[ObservedModelView],
     namespace: NamespaceFacts,
     settings: InjectionSettings,
-) -> Decision:
-    """Decide about a Pod, or about the pod that a workload's template makes.
+) -> list[tuple[str, Decision]]:
+    """Decide about a Pod, or about each pod that a workload's templates make.
 
     Raises:
-        InputError: it is neither.
+        NoPodError: there is none in it.
     """
-    if resource.get("kind") == "Pod":
-        return decide(resource, namespace, models, settings)
-    template = (resource.get("spec") or {}).get("template")
-    if not isinstance(template, dict):
-        raise InputError(
-            f"kind {resource.get('kind')} has no pod in it; give a Pod, or a Deployment, "
-            "StatefulSet, DaemonSet or Job"
-        )
-    pod = {"apiVersion": "v1", "kind": "Pod", **template}
-    return decide(pod, namespace, models, settings)
+    return [(role, decide(pod, namespace, models, settings)) for role, pod in pods_of(resource)]
+
+
+def _settings(options: argparse.Namespace) -> InjectionSettings:
+    return InjectionSettings(
+        options.sidecar_image,
+        native_sidecar=not options.no_native_sidecar,
+        pull_secrets=tuple(options.pull_secret),
+    )
+
+
+def _facts(options: argparse.Namespace) -> NamespaceFacts:
+    objects = [_load(path) for path in options.namespace_object]
+    return NamespaceFacts(
+        labels=dict(_pair(text) for text in options.namespace_label),
+        limit_ranges=[one for one in objects if one.get("kind") == "LimitRange"],
+        quotas=[one for one in objects if one.get("kind") == "ResourceQuota"],
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
