@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from controller_world import BEFORE, INSTALLED, FakeKube, model_body, pod_body, summary
+from controller_world import BEFORE, INSTALLED, TOKENS, FakeKube, model_body, pod_body, summary
 from reconcile_world import Sidecars
 
 from sidelight_contract.names import Reason
@@ -60,7 +60,10 @@ class World:
             level = {"pod-security.kubernetes.io/enforce": self.level}
             return decide(pod, {**labels, **level}, models)
 
-        return Reconciler(self.kube, self.taps, plan, installed=INSTALLED, clock=lambda: self.now)
+        return Reconciler(
+            self.kube, self.taps, plan,
+            installed=INSTALLED, clock=lambda: self.now, tokens=TOKENS,
+        )  # fmt: skip
 
     async def round(self) -> None:
         await self.reconciler.round()

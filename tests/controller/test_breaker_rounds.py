@@ -7,6 +7,7 @@ import pytest
 from controller_world import (
     AFTER,
     INSTALLED,
+    TOKENS,
     FakeKube,
     injects,
     model_body,
@@ -29,7 +30,9 @@ class KilledError(BaseException):
 
 
 def reconciler(kube: FakeKube) -> Reconciler:
-    return Reconciler(kube, Sidecars(), injects, installed=INSTALLED, clock=lambda: NOW)
+    return Reconciler(
+        kube, Sidecars(), injects, installed=INSTALLED, clock=lambda: NOW, tokens=TOKENS
+    )
 
 
 def crashing(name: str) -> Json:
@@ -108,12 +111,10 @@ async def settle(kube: FakeKube) -> Json:
     """Three more rounds of a controller that nobody kills; what stands then."""
     for _ in range(3):
         await reconciler(kube).round()
-    for secret in kube.secrets.values():
-        secret["data"] = {}  # random, and right: the sidecars are asked with it
     return copy.deepcopy(
         {
             "models": kube.models, "pods": kube.pods, "events": kube.events,
-            "config": kube.config_maps, "secrets": kube.secrets, "workloads": kube.workloads,
+            "config": kube.config_maps, "workloads": kube.workloads,
         }
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Whole rounds against a Kubernetes in memory."""
 
-import base64
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ import pytest
 from controller_world import (
     BEFORE,
     INSTALLED,
+    TOKENS,
     FakeKube,
     injects,
     model_body,
@@ -44,7 +45,7 @@ class World:
     def fresh(self) -> Reconciler:
         return Reconciler(
             self.kube, self.sidecars, self.decide,
-            installed=INSTALLED, clock=lambda: self.now,
+            installed=INSTALLED, clock=lambda: self.now, tokens=TOKENS,
         )  # fmt: skip
 
     def decide(self, pod: Json, labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
@@ -72,16 +73,17 @@ def world() -> World:
 
 
 async def test_a_first_round_makes_everything(world: World) -> None:
-    """ConfigMap, Secret, status and Event; the sidecar is asked with the Secret's token."""
+    """ConfigMap, status and Event; the sidecar is asked with the token whose hash the ConfigMap
+    has, and there is no Secret.
+    """
     await world.round()
     assert world.ready() == ("True", "AllPodsObserved")
     config = world.kube.config_maps["sidelight-chat"]
     parsed = decode_config(config["data"]["config.json"].encode())
     assert (parsed.model, len(parsed.revision)) == ("chat", 12)
-    secret = world.kube.secrets["sidelight-chat"]
-    assert world.sidecars.tokens == [base64.b64decode(secret["data"]["token"]).decode()]
-    for made in (config, secret):
-        assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-chat"
+    (token,) = world.sidecars.tokens
+    assert parsed.summary_tokens == [hashlib.sha256(str(token).encode()).hexdigest()]
+    assert config["metadata"]["ownerReferences"][0]["uid"] == "uid-chat"
     assert [e["reason"] for e in world.kube.events.values()] == ["AllPodsObserved"]
 
 
@@ -105,9 +107,7 @@ async def test_figures_that_went_away_leave_the_status(world: World) -> None:
     assert world.status()["versions"] == []
 
 
-async def test_the_token_is_nowhere_but_in_the_secret(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_token_is_written_nowhere(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Not in a log, an Event, a status or the ConfigMap, whatever goes wrong."""
     caplog.set_level(logging.DEBUG)
     await world.round()
@@ -121,13 +121,12 @@ async def test_the_token_is_nowhere_but_in_the_secret(
     assert token not in told + caplog.text
 
 
-@pytest.mark.parametrize("kind", ["config_maps", "secrets"])
-async def test_an_object_of_somebody_else_is_left_alone(world: World, kind: str) -> None:
+async def test_an_object_of_somebody_else_is_left_alone(world: World) -> None:
     """It is reported, not touched."""
     theirs = {"metadata": {"name": "sidelight-chat"}, "data": {"a": "b"}}
-    getattr(world.kube, kind)["sidelight-chat"] = dict(theirs)
+    world.kube.config_maps["sidelight-chat"] = dict(theirs)
     await world.round()
-    assert getattr(world.kube, kind)["sidelight-chat"] == theirs
+    assert world.kube.config_maps["sidelight-chat"] == theirs
     assert world.ready() == ("False", "NameTaken")
 
 

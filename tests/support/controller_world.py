@@ -1,10 +1,11 @@
 """A small Kubernetes for controller tests: models, pods, and what the API server does with them."""
 
-import base64
 import copy
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,10 +17,13 @@ from sidelight_contract.summary import RelayCounters, SidecarState, Summary, Tok
 from sidelight_operator.controller.breaker import Installed
 from sidelight_operator.controller.decision import Plan
 from sidelight_operator.controller.models import Model, parse_time
+from sidelight_operator.controller.summary_key import Keys, tokens_of
 from sidelight_operator.inject import Decision, Outcome
 from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import ConflictError, Json, KubeError, NotFoundError
 
+TOKENS = partial(tokens_of, Keys(b"k" * 32, datetime(2026, 11, 1, tzinfo=UTC)))
+"""Of a key that stays, whichever controller asks."""
 CREATED = "2026-11-24T10:00:00Z"
 BEFORE = "2026-11-24T09:00:00Z"
 AFTER = "2026-11-24T11:00:00Z"
@@ -168,7 +172,6 @@ class FakeKube:
         self.models: dict[str, Json] = {}
         self.pods: list[Json] = []
         self.config_maps: dict[str, Json] = {}
-        self.secrets: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
         self.workloads: dict[tuple[str, str], Json] = {("deployment", "chat"): deployment_body()}
         self.writes: list[str] = []
@@ -212,19 +215,6 @@ class FakeKube:
     async def patch_config_map(self, namespace: str, name: str, patch: Json) -> None:
         with self._do("patch config map"):
             self.config_maps[name] = apply_merge_patch(self.config_maps[name], patch)
-
-    async def get_secret(self, namespace: str, name: str) -> Json | None:
-        with self._do("get secret"):
-            return copy.deepcopy(self.secrets.get(name))
-
-    async def create_secret(self, namespace: str, body: Json) -> None:
-        with self._do("create secret"):
-            made = copy.deepcopy(body)
-            made["data"] = {
-                key: base64.b64encode(value.encode()).decode()
-                for key, value in made.pop("stringData").items()
-            }
-            self.secrets[body["metadata"]["name"]] = made
 
     async def patch_model_status(self, namespace: str, name: str, patch: Json) -> None:
         with self._do("patch status"):

@@ -18,6 +18,8 @@ from sidelight_operator.controller.collect import Collector
 from sidelight_operator.controller.decision import injection_settings, planner
 from sidelight_operator.controller.health import Pulse, health_app
 from sidelight_operator.controller.logs import configure_logging
+from sidelight_operator.controller.metrics import Metrics
+from sidelight_operator.controller.own_objects import OwnObjects
 from sidelight_operator.controller.reconcile import Reconciler
 from sidelight_operator.controller.settings import Settings, parse_settings
 from sidelight_operator.controller.watch import Changes, make_registry, make_settings
@@ -51,41 +53,54 @@ async def _main(settings: Settings) -> None:
     changes = Changes()
     connector = aiohttp.TCPConnector(limit=settings.sidecars_at_once)
     async with (
-        connect(settings.kubeconfig) as kube,
+        connect(settings.kubeconfig, settings.namespaces) as kube,
         aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
     ):
+        metrics = Metrics()
+        own = OwnObjects(kube, settings.installation, clock=_now, metrics=metrics)
         reconciler = Reconciler(
             kube=kube,
             collector=Collector(session, settings.sidecars_at_once),
             plan=planner(settings),
-            installed=Installed(__version__, settings.sidecar_image, datetime.now(UTC)),
-            clock=lambda: datetime.now(UTC),
+            installed=Installed(__version__, settings.sidecar_image, _now()),
+            clock=_now,
             models_at_once=settings.models_at_once,
+            metrics=metrics,
+            tokens=own.tokens,
             injection=injection_settings(settings),
         )
-        runner = web.AppRunner(health_app(reconciler.metrics, pulse), access_log=None)
+        runner = web.AppRunner(health_app(metrics, pulse, lambda: own.kept), access_log=None)
         await runner.setup()
         try:
             await web.TCPSite(runner, port=settings.http_port).start()
+            await own.look()
             async with asyncio.TaskGroup() as tasks:
                 loop = tasks.create_task(
                     poll(reconciler, changes, pulse, settings.interval_seconds)
                 )
+                wanted = Changes()
+                keeping = tasks.create_task(own.run(wanted))
                 watch = kopf.operator(
-                    registry=make_registry(changes),
+                    registry=make_registry(changes, wanted),
                     settings=make_settings(),
                     standalone=True,
-                    clusterwide=True,
+                    clusterwide=not settings.namespaces,
+                    namespaces=settings.namespaces,
                 )
-                tasks.create_task(_until_stopped(watch, loop))
+                tasks.create_task(_until_stopped(watch, loop, keeping))
         finally:
             await runner.cleanup()
 
 
-async def _until_stopped(watch: Coroutine[Any, Any, None], loop: asyncio.Task[None]) -> None:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _until_stopped(watch: Coroutine[Any, Any, None], *others: asyncio.Task[None]) -> None:
     """Kopf takes SIGTERM and SIGINT for itself and returns then; when it fails, it raises."""
     await watch
-    loop.cancel()
+    for task in others:
+        task.cancel()
 
 
 async def poll(

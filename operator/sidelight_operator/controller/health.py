@@ -32,8 +32,10 @@ class Pulse:
         return self._monotonic() - self._last > self._limit
 
 
-def health_app(metrics: Metrics, pulse: Pulse) -> web.Application:
-    """The application behind `--http-port`."""
+def health_app(
+    metrics: Metrics, pulse: Pulse, installed: Callable[[], bool] = lambda: True
+) -> web.Application:
+    """The application behind `--http-port`; `installed`: whether the webhook can be asked."""
 
     async def healthz(_: web.Request) -> web.Response:
         if pulse.stuck:
@@ -43,6 +45,8 @@ def health_app(metrics: Metrics, pulse: Pulse) -> web.Application:
     async def readyz(_: web.Request) -> web.Response:
         if not pulse.ready:
             return web.Response(status=503, text="ObservedModels have not been read yet\n")
+        if not installed():
+            return web.Response(status=503, text="the webhook's configuration is not in order\n")
         return web.Response(text="ok\n")
 
     app = web.Application()

@@ -1,15 +1,12 @@
-"""The ConfigMap and the Secret that the controller keeps beside each ObservedModel.
+"""The ConfigMap that the controller keeps beside each ObservedModel: its sidecars' configuration.
 
 Rules:
 1. An object of that name that is not ours is never touched.
-2. The token is made once, and is never in a log, an Event or a status.
-3. Both go with their ObservedModel (owner reference); no finalizer is needed.
+2. It goes with its ObservedModel (owner reference); no finalizer is needed.
 """
 
-import base64
-import binascii
 import hashlib
-import secrets
+from collections.abc import Sequence
 
 import msgspec
 
@@ -21,7 +18,6 @@ from sidelight_operator.controller.models import Model
 from sidelight_operator.controller.pods import Refusal
 from sidelight_operator.kube import Json, KubeClient, KubeError
 
-TOKEN_BYTES = 32
 _REVISION_LENGTH = 12
 
 
@@ -29,8 +25,10 @@ class NotOursError(Exception):
     """An object with our name belongs to somebody else."""
 
 
-def sidecar_config(model: Model) -> SidecarConfig:
-    """The configuration of the model's sidecars; its revision is a hash of the rest."""
+def sidecar_config(model: Model, accepted: Sequence[str] = ()) -> SidecarConfig:
+    """The configuration of the model's sidecars, which accept tokens with these hashes; its
+    revision is a hash of the rest.
+    """
     assert model.spec is not None
     engine = model.spec.engine
     config = SidecarConfig(
@@ -38,32 +36,26 @@ def sidecar_config(model: Model) -> SidecarConfig:
         model=model.name,
         engine=str(engine.type),
         tokenizer="Auto" if engine.tokenizer is TokenizerUse.AUTO else "Never",
+        summary_tokens=list(accepted),
     )
     revision = hashlib.sha256(encode_config(config)).hexdigest()[:_REVISION_LENGTH]
     return msgspec.structs.replace(config, revision=revision)
 
 
-async def ensure_objects(kube: KubeClient, model: Model) -> tuple[str | None, Refusal | None]:
-    """Make sure that both are there and right.
-
-    Returns:
-        The token, None when there is none to be had; and what went wrong, None when nothing did.
-    """
-    token, problem = None, None
+async def ensure_config(kube: KubeClient, model: Model, accepted: Sequence[str]) -> Refusal | None:
+    """Make sure that it is there and right; what went wrong, None when nothing did."""
     try:
-        token = await _ensure_token(kube, model)
-    except (KubeError, NotOursError) as error:
-        problem = _problem(error)
-    try:
-        await _ensure_config(kube, model)
-    except (KubeError, NotOursError) as error:
-        problem = problem or _problem(error)
-    return token, problem
+        await _ensure(kube, model, accepted)
+    except NotOursError as error:
+        return Refusal(Reason.NAME_TAKEN, str(error))
+    except KubeError as error:
+        return Refusal(Reason.CONFIG_NOT_WRITTEN, str(error))
+    return None
 
 
-async def _ensure_config(kube: KubeClient, model: Model) -> None:
+async def _ensure(kube: KubeClient, model: Model, accepted: Sequence[str]) -> None:
     name = names.config_name(model.name)
-    data = {names.CONFIG_KEY: encode_config(sidecar_config(model)).decode()}
+    data = {names.CONFIG_KEY: encode_config(sidecar_config(model, accepted)).decode()}
     found = await kube.get_config_map(model.namespace, name)
     if found is None:
         body = {"apiVersion": "v1", "kind": "ConfigMap", **_metadata(model), "data": data}
@@ -73,30 +65,6 @@ async def _ensure_config(kube: KubeClient, model: Model) -> None:
     if found.get("data") != data:
         stale = {key: None for key in found.get("data") or {} if key not in data}
         await kube.patch_config_map(model.namespace, name, {"data": {**stale, **data}})
-
-
-async def _ensure_token(kube: KubeClient, model: Model) -> str:
-    name = names.config_name(model.name)
-    found = await kube.get_secret(model.namespace, name)
-    if found is None:
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            **_metadata(model),
-            "type": "Opaque",
-            "stringData": {names.TOKEN_KEY: token},
-        }
-        await kube.create_secret(model.namespace, body)
-        return token
-    _check_ours(found, model, "Secret")
-    try:
-        return base64.b64decode((found.get("data") or {})[names.TOKEN_KEY]).decode("ascii")
-    except (KeyError, binascii.Error, UnicodeDecodeError):
-        raise NotOursError(
-            f"Secret {name} has no usable key {names.TOKEN_KEY!r}; delete it, and a new one is "
-            "made within a round"
-        ) from None
 
 
 def _metadata(model: Model) -> Json:
@@ -121,8 +89,3 @@ def _check_ours(found: Json, model: Model, kind: str) -> None:
             f"{kind} {metadata['name']} is there already and belongs to no ObservedModel "
             f"{model.name}; it is left alone. Delete or rename it, or rename the ObservedModel"
         )
-
-
-def _problem(error: Exception) -> Refusal:
-    reason = Reason.NAME_TAKEN if isinstance(error, NotOursError) else Reason.CONFIG_NOT_WRITTEN
-    return Refusal(reason, str(error))

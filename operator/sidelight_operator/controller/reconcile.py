@@ -22,14 +22,18 @@ from sidelight_operator.controller.evaluate import Answer, Evaluation, Told, ask
 from sidelight_operator.controller.events import Teller
 from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.models import Model, parse_model
-from sidelight_operator.controller.objects import ensure_objects
+from sidelight_operator.controller.objects import ensure_config
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rejections import find_rejections, list_rejections
+from sidelight_operator.controller.summary_key import Tokens
 from sidelight_operator.controller.survey import Survey, survey
 from sidelight_operator.inject import InjectionSettings
 from sidelight_operator.kube import ConflictError, KubeClient, KubeError, NotFoundError
 
 logger = logging.getLogger("sidelight.controller")
+
+TokensOf = Callable[[str, datetime], Tokens]
+"""The tokens of the ObservedModel with a uid, at a time."""
 
 
 class Reconciler:
@@ -43,6 +47,7 @@ class Reconciler:
         *,
         installed: Installed,
         clock: Callable[[], datetime],
+        tokens: TokensOf,
         models_at_once: int = 8,
         metrics: Metrics | None = None,
         injection: InjectionSettings | None = None,
@@ -55,6 +60,7 @@ class Reconciler:
         self._slots = asyncio.Semaphore(models_at_once)
         self.metrics = metrics or Metrics()
         self._teller = Teller(kube, clock, self.metrics)
+        self._tokens = tokens
         self._told: dict[str, set[tuple[str, Reason]]] = {}
         injection = injection or InjectionSettings(installed.image)
         self._attaching = Attaching(kube, collector, injection, clock)
@@ -105,12 +111,13 @@ class Reconciler:
             why = f"the spec is not understood by this release: {model.spec_error}"
             problem: Refusal | None = Refusal(Reason.SPEC_NOT_UNDERSTOOD, why)
         else:
-            token, problem = await ensure_objects(self._kube, model)
+            tokens = self._tokens(model.uid, self._clock())
+            problem = await ensure_config(self._kube, model, tokens.accepted)
             labels = await self._kube.get_namespace_labels(model.namespace)
             seen, breaker = await self._look(model, neighbours, labels)
-            credentials = Credentials.of(token)
+            credentials = Credentials(tokens.send, tokens.accepted)
             await self._attaching.keep_up(model, seen.pods, credentials)
-            answers = await self._answers(model, seen.pods, token)
+            answers = await self._answers(model, seen.pods, tokens.send)
             pods, attached = await self._attaching.proceed(
                 model, labels, (seen.pods, answers), credentials
             )
@@ -154,7 +161,7 @@ class Reconciler:
                 )
 
     async def _answers(
-        self, model: Model, pods: Sequence[PodView], token: str | None
+        self, model: Model, pods: Sequence[PodView], token: str
     ) -> dict[str, Answer]:
         asked = [pod for pod in pods if asks(model, pod)]
         async with asyncio.TaskGroup() as tasks:

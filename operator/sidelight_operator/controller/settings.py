@@ -2,8 +2,10 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from sidelight_operator.controller.installation import Installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,10 @@ class Settings:
     sidecar_image: str
     sidecar_pull_policy: str
     log_level: str
+    installation: Installation | None = None
+    """None: outside a cluster, Sidelight's own objects are not looked after."""
+    namespaces: tuple[str, ...] = ()
+    """The only ones that are watched; none: all."""
     models_at_once: int = 8
     """Models in work at the same time: each holds one page of raw pods, a few MB."""
     sidecars_at_once: int = 64
@@ -32,7 +38,7 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
         description="Collects what the sidecars saw and writes it to each ObservedModel's status.",
     )
 
-    def add(flag: str, default: str, text: str, kind: type = str) -> None:
+    def add(flag: str, default: str, text: str, kind: Callable[[str], object] = str) -> None:
         variable = "SIDELIGHT_" + flag.strip("-").upper().replace("-", "_")
         value = environ.get(variable, default)
         parser.add_argument(flag, default=value, type=kind, help=f"{text} [{variable}]")
@@ -42,6 +48,11 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
     add("--kubeconfig", "", "kubeconfig file; empty: the pod's own service account")
     add("--sidecar-image", "", "image that the webhook injects")
     add("--sidecar-pull-policy", "IfNotPresent", "pull policy that the webhook injects")
+    add("--namespace", "", "Sidelight's own namespace; empty: its own objects are left alone")
+    add("--name", "sidelight", "the front of its own objects' names")
+    add("--keep-certificates", "true", "make the webhook's certificates", _flag)
+    add("--keep-namespaces", "true", "tell the API server which namespaces to ask for", _flag)
+    add("--watch-namespaces", "", "the only namespaces to watch, with commas; empty: all", _names)
     add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     found = parser.parse_args(argv)
     if not found.interval > 0:
@@ -53,4 +64,19 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
         sidecar_image=found.sidecar_image,
         sidecar_pull_policy=found.sidecar_pull_policy,
         log_level=found.log_level,
-    )
+        installation=Installation(
+            found.namespace, found.name,
+            keeps_certificates=found.keep_certificates, keeps_namespaces=found.keep_namespaces,
+        ) if found.namespace else None,
+        namespaces=found.watch_namespaces,
+    )  # fmt: skip
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))

@@ -42,9 +42,9 @@ class Changes:
 
 
 def make_registry(
-    changes: Changes, login: kopf.ConnectionInfo | None = None
+    *listeners: Changes, login: kopf.ConnectionInfo | None = None
 ) -> kopf.OperatorRegistry:
-    """Handlers that feed `changes`; `login` replaces the service account or kubeconfig."""
+    """Handlers that feed the listeners; `login` replaces the service account or kubeconfig."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry, id="login")
@@ -59,7 +59,8 @@ def make_registry(
         names.GROUP, names.API_VERSION, names.PLURAL, registry=registry, id="observedmodel"
     )
     async def saw(event: Any, meta: Any, **_: Any) -> None:
-        changes.saw(event["type"], meta)
+        for changes in listeners:
+            changes.saw(event["type"], meta)
 
     return registry
 

@@ -8,7 +8,7 @@ answers stay raw dicts.
 # The package is annotated only in part.
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +25,10 @@ PAGE = 500
 TIMEOUT_SECONDS = 15.0
 """For one request; the API server itself gives up on slow ones after 60."""
 
+FIELD_MANAGER = "sidelight-controller"
+"""Whose the fields are that are applied."""
+
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _MODELS = f"/apis/{names.GROUP}/{names.API_VERSION}"
 _WORKLOADS = {
     "deployment": ("apps/v1", "deployments"),
@@ -41,8 +45,11 @@ _MESSAGE_LIMIT = 500
 
 
 @asynccontextmanager
-async def connect(kubeconfig: str | None) -> AsyncIterator["ApiClient"]:
+async def connect(
+    kubeconfig: str | None, namespaces: Sequence[str] = ()
+) -> AsyncIterator["ApiClient"]:
     """A client for the cluster of `kubeconfig`; None: the one this pod runs in, else kubectl's.
+    With namespaces, ObservedModels are listed in these alone.
 
     Raises:
         KubeError: no usable configuration.
@@ -62,18 +69,21 @@ async def connect(kubeconfig: str | None) -> AsyncIterator["ApiClient"]:
         where = kubeconfig or "the pod's service account or the default kubeconfig"
         raise KubeError(f"reading {where}", str(error)) from error
     async with client.ApiClient(configuration) as api:
-        yield ApiClient(api)
+        yield ApiClient(api, namespaces)
 
 
 class ApiClient:
     """See `KubeClient`."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, namespaces: Sequence[str] = ()) -> None:
         self._api = api
+        self._namespaces = namespaces
 
     async def list_models(self) -> list[Json]:
         """See `KubeClient`."""
-        return [item async for item in self._list(f"{_MODELS}/{names.PLURAL}", {})]
+        places = [f"namespaces/{namespace}/" for namespace in self._namespaces] or [""]
+        paths = [f"{_MODELS}/{place}{names.PLURAL}" for place in places]
+        return [item for path in paths async for item in self._list(path, {})]
 
     async def list_pods(self, namespace: str, selector: str) -> AsyncIterator[Json]:
         """See `KubeClient`."""
@@ -103,12 +113,21 @@ class ApiClient:
         await self._request("PATCH", f"/api/v1/namespaces/{namespace}/configmaps/{name}", patch)
 
     async def get_secret(self, namespace: str, name: str) -> Json | None:
-        """See `KubeClient`."""
+        """A Secret of Sidelight's own namespace; None when there is none."""
         return await self._get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
 
-    async def create_secret(self, namespace: str, body: Json) -> None:
-        """See `KubeClient`."""
-        await self._request("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+    async def apply_secret(self, namespace: str, body: Json) -> Json:
+        """Apply it as the controller; what came of it."""
+        name = body["metadata"]["name"]
+        return await self._apply(f"/api/v1/namespaces/{namespace}/secrets/{name}", body)
+
+    async def get_webhook_configuration(self, name: str) -> Json | None:
+        """The MutatingWebhookConfiguration of this name; None when there is none."""
+        return await self._get(f"{_ADMISSION}/{name}")
+
+    async def apply_webhook_configuration(self, body: Json) -> Json:
+        """Apply it as the controller; what came of it."""
+        return await self._apply(f"{_ADMISSION}/{body['metadata']['name']}", body)
 
     async def patch_model_status(self, namespace: str, name: str, patch: Json) -> None:
         """See `KubeClient`."""
@@ -146,6 +165,11 @@ class ApiClient:
         """See `KubeClient`."""
         with suppress(ConflictError):
             await self._request("POST", f"/api/v1/namespaces/{namespace}/events", body)
+
+    async def _apply(self, path: str, body: Json) -> Json:
+        """Server-side apply: fields that another manager has are taken, others are left alone."""
+        query = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
+        return await self._request("PATCH", f"{path}?{query}", body, content="apply-patch+yaml")
 
     async def _get(self, path: str) -> Json | None:
         try:

@@ -55,14 +55,6 @@ class KubeClient(Protocol):
         """Change a ConfigMap by merge patch."""
         ...
 
-    async def get_secret(self, namespace: str, name: str) -> Json | None:
-        """A Secret; None when there is none."""
-        ...
-
-    async def create_secret(self, namespace: str, body: Json) -> None:
-        """Create a Secret."""
-        ...
-
     async def patch_model_status(self, namespace: str, name: str, patch: Json) -> None:
         """Change an ObservedModel's status by merge patch; `patch` is the status' part of it.
 
