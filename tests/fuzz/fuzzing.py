@@ -45,7 +45,7 @@ class Fuzzer:
 
     def step(self) -> bytes | None:
         """Try one input; return it if something did not hold."""
-        made = self._make()
+        made = self.made()
         settings = self._rng.choice([0, 1, 1, self._rng.randrange(256)])
         data = encode(settings, made)
         if self._rng.random() < 0.05:
@@ -70,7 +70,7 @@ class Fuzzer:
         else:
             self.kept[self._rng.randrange(len(self.kept))] = made
 
-    def _make(self) -> list[Record]:
+    def made(self) -> list[Record]:
         rng = self._rng
         if rng.random() < 0.5:
             several = [

@@ -177,7 +177,7 @@ def long_heads_of_requests() -> Iterator[Frame]:
     """Each waits for the answer to a request with 60 KB of headers."""
     long = b"".join([b"h%d: %s\r\n" % (n, b"x" * 3_000) for n in range(20)])
     asked = b"POST /completion HTTP/1.1\r\nContent-Length: 0\r\n%s\r\n" % long
-    return over_flows(lambda _: iter([client(asked)]), 2_500)
+    return over_flows(lambda _: iter([client(asked)]), 1_500)
 
 
 @case
@@ -193,14 +193,14 @@ def long_heads_of_responses() -> Iterator[Frame]:
     """Each is within an answer with 60 KB of headers, of a path that engines share."""
     long = [f"h{n}: " + "x" * 3_000 for n in range(20)]
     begun = engine(head("text/event-stream", *long))
-    return over_flows(lambda _: iter([client(post("/generate")), begun]), 2_500)
+    return over_flows(lambda _: iter([client(post("/generate")), begun]), 1_500)
 
 
 @case
 def long_texts() -> Iterator[Frame]:
     """Each has had an output of 1,000 short words, kept to be counted."""
     words = [engine(delta(content="words")) for _ in range(1_000)]
-    return over_flows(lambda _: iter([CHAT, SSE, *words]), 150)
+    return over_flows(lambda _: iter([CHAT, SSE, *words]), 100)
 
 
 @case
@@ -238,7 +238,7 @@ def choices() -> Iterator[Frame]:
         for n in [*range(140), 10**6, 10**18, -1]
     ]
     ends = engine(event({"model": "m", "choices": many}))
-    return over_flows(lambda _: iter([CHAT, SSE, ends]), 1_500)
+    return over_flows(lambda _: iter([CHAT, SSE, ends]), 1_000)
 
 
 @case

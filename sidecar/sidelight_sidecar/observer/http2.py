@@ -265,7 +265,10 @@ class Http2Connection:
     def _go_away(self, part: Part, at_ns: int) -> None:
         if len(part.payload) < 8:
             raise NotFollowedError(MALFORMED)
-        self._goaway = min(self._goaway, _NUMBER.unpack_from(part.payload)[0] & 0x7FFFFFFF)
+        last = _NUMBER.unpack_from(part.payload)[0] & 0x7FFFFFFF
+        before, self._goaway = self._goaway, min(self._goaway, last)
+        if last >= min(before, self._last):
+            return  # no stream is above; it may be said again and again
         for number in self._streams.above(self._goaway):
             self._streams.fail(number, at_ns, "upstream_reset")
 

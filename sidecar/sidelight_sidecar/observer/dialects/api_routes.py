@@ -38,7 +38,7 @@ EXACT: dict[str, Route] = {
     "POST /api/embeddings": _OLLAMA_EMBED,
 }
 _ANYWHERE = r"POST (?:/[^/]+)*?"
-_VERSIONED = _ANYWHERE + r"(?:/v[0-9]+[a-z0-9]*|/openai|/deployments/[^/]+)"
+_VERSIONED = _ANYWHERE + r"(?:/v[0-9][a-z0-9]*|/openai|/deployments/[^/]+)"
 PATTERNS: tuple[tuple[re.Pattern[str], Route], ...] = (
     (re.compile(_ANYWHERE + "/chat/completions"), _CHAT),
     (re.compile(_VERSIONED + "/completions"), _COMPLETIONS),

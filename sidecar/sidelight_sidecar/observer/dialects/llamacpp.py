@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from sidelight_sidecar.observer.dialects.base import Dialect, Request, count, loads
+from sidelight_sidecar.observer.dialects.base import Dialect, Request, count, loads, text_of
 from sidelight_sidecar.observer.dialects.per_choice import PerChoice
 from sidelight_sidecar.observer.exchange import Exchange
 
@@ -104,8 +104,7 @@ class LlamaCpp(Dialect):
         exchange = self.exchange
         if answer.error:
             self.fail(answer.error)
-        if isinstance(answer.model, str) and answer.model:
-            exchange.model = answer.model
+        exchange.model = text_of(answer.model) or exchange.model
         index = answer.index
         if answer.content is None or not exchange.choice(index):
             return

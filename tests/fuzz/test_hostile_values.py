@@ -1,0 +1,84 @@
+"""Values that are no names, and input whose cost would grow with the square of its length."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+import pytest
+from hostile import PREFACE, SETTINGS, h2_frame
+from inputs import encode
+from observed import Kept, Script, pipeline_of
+from talks import Talk, records, seeds
+from target import one_input
+
+from sidelight_sidecar.observer.dialects.base import Request
+from sidelight_sidecar.observer.dialects.routes import route_of
+from sidelight_sidecar.observer.http2_stream import Streams
+
+ODD = {
+    "a number": b"17", "a fraction": b"-0.5e-9", "a list": b'["m"]', "an object": b'{"m":{}}',
+    "null": b"null", "true": b"true", "nothing": b'""', "a NUL": b'"\\u0000"',
+    "lines": b'"a\\n\\r\\u2028\\"b\\\\"', "half a pair": b'"\\ud83d"', "no UTF-8": b'"\xff\xfe"',
+    "long": b'"' + b"m" * 700_000 + b'"', "deep": b"[" * 5_000, "a long number": b"9" * 100_000,
+}  # fmt: skip
+_NAMED = re.compile(rb'("(?:model|model_name|model_version|id)": ?)"[^"]*"')
+TRACES = [
+    "", "-", "00-", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "00-" + "G" * 32 + "-1-1",
+    "00-" + "a" * 5_000 + "-1-1", "---", "00-" + "é" * 32 + "-1-1", "00-" + '"' * 32 + "-1-1",
+    "ff-" + "A" * 32 + "-1-1", "\x01" * 32,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_model_that_is_no_name_is_no_trouble(name: str) -> None:
+    """In each API: exposition and summary stay readable, and labels few."""
+    for talk in seeds():
+        changed = [_NAMED.sub(lambda m: m[1] + ODD[name], part) for part in talk.parts]
+        if changed != talk.parts:
+            talk.parts = changed
+            one_input(encode(1, records([talk], 1, http2=talk.http2)))
+
+
+def test_traceparent_that_is_none_is_no_exemplar() -> None:
+    """OpenMetrics allows 128 characters, and they must be text."""
+    for trace in TRACES:
+        talk = Talk("/v1/chat/completions", b"{}", [b'{"choices":[]}'])
+        talk.request_headers = [("traceparent", trace)]
+        one_input(encode(0, records([talk], 1)))
+
+
+@pytest.mark.timeout(20)
+def test_no_path_takes_long_to_be_recognised() -> None:
+    """Paths of 2 KB; one took 20 ms, and so many of it half a minute: the test's timeout."""
+    paths = [
+        "/v" + "1" * 2_040, "/a" * 1_020, "/v1/x" * 400, "/deployments/a" * 140,
+        "/v2/models/x" * 170, "/a" + ".a" * 1_000, "/v1/models/" + ":" * 2_000,
+    ]  # fmt: skip
+    for path in [*paths, *[paths[0]] * 1_500]:
+        assert route_of(Request("POST", path)).operation == "other"
+
+
+def test_goaway_again_and_again_looks_at_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand of them while a thousand streams are open; once each looked at all."""
+    looked: list[int] = []
+    above = Streams.above
+
+    def counted(self: Streams, number: int) -> list[int]:
+        looked.append(number)
+        return above(self, number)
+
+    monkeypatch.setattr(Streams, "above", counted)
+    opened = [h2_frame(1, 5, 2 * n + 1, b"\x83\x86\x84\x41\x01x") for n in range(1_000)]
+    goaways = b"".join(
+        h2_frame(7, 0, 0, struct.pack(">II", last, 0)) for last in [2**31 - 1, 5_000, 1_999, 1_999]
+    )
+    kept = Kept()
+    script = Script().client(PREFACE + SETTINGS + b"".join(opened))
+    pipeline_of(kept).feed(script.engine(SETTINGS, goaways * 2_500).frames)
+    assert looked == []
+    script = Script().client(PREFACE + SETTINGS + b"".join(opened))
+    last = h2_frame(7, 0, 0, struct.pack(">II", 1_001, 0))
+    pipeline_of(kept).feed(script.engine(SETTINGS, goaways + last * 10_000).frames)
+    assert looked == [1_001]
+    assert len(kept.exchanges) == 499
