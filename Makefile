@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench conformance pods lock clean
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench conformance pods fuzz lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s%s\n", $$1, $$2}'
