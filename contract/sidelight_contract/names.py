@@ -17,7 +17,7 @@ SHORT_NAME = "om"
 LABEL_INJECTED = "sidelight.dev/injected"
 """`"true"` on every pod that carries a sidecar: what the controller and the PodMonitor select."""
 LABEL_MODEL = "sidelight.dev/model"
-"""The ObservedModel's name: on injected pods, and on the ConfigMap and Secret made for it."""
+"""The ObservedModel's name: on injected pods, and on the ConfigMap made for it."""
 LABEL_INJECT = "sidelight.dev/inject"
 """Set to `"false"` on a pod by its owner: this pod is never injected."""
 LABEL_VERSION = "sidelight.dev/version"
@@ -33,13 +33,9 @@ INIT_CONTAINER = "sidelight-init"
 TAP_CONTAINER = "sidelight-tap"
 """The ephemeral container that observes a pod which was running already."""
 CONFIG_VOLUME = "sidelight-config"
-TOKEN_VOLUME = "sidelight-token"  # noqa: S105 - the name of a volume
 CONFIG_DIRECTORY = "/etc/sidelight/config"
 CONFIG_FILE = "/etc/sidelight/config/config.json"
 CONFIG_KEY = "config.json"
-TOKEN_DIRECTORY = "/etc/sidelight/token"  # noqa: S105 - a path
-TOKEN_FILE = "/etc/sidelight/token/token"  # noqa: S105 - a path
-TOKEN_KEY = "token"  # noqa: S105 - the name of a key
 ADMIN_PORT_NAME = "sidelight"
 POD_IP_VARIABLE = "SIDELIGHT_POD_IP"
 """Tells a tap its pod's address, and so which interface it is to read."""
@@ -77,7 +73,7 @@ OWN_PORTS_BESIDE_MESH = OwnPorts(15401, 15408, 15420, 15480)
 
 
 def config_name(model: str) -> str:
-    """Name of the ConfigMap and of the Secret that the controller keeps for an ObservedModel."""
+    """Name of the ConfigMap that the controller keeps for an ObservedModel."""
     return f"sidelight-{model}"
 
 

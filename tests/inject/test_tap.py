@@ -35,7 +35,6 @@ def test_the_engine_and_its_probes_stay_as_they_are() -> None:
     assert sidecar["args"] == [
         "tap", "--interface", "auto", "--port", "8080", "--admin", "*:15020",
         "--config", "/etc/sidelight/config/config.json",
-        "--token-file", "/etc/sidelight/token/token",
     ]  # fmt: skip
     variables = {entry["name"]: entry for entry in sidecar["env"]}
     assert variables["SIDELIGHT_POD_IP"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"

@@ -96,8 +96,8 @@ class Collector:
             if response.status in (401, 403, 503):
                 return Refusal(
                     Reason.SIDECAR_REFUSED_TOKEN,
-                    f"the sidecar answered {response.status}: it does not have the token yet; the "
-                    "kubelet takes up to a minute to mount a new Secret",
+                    f"the sidecar answered {response.status}: it does not know the token yet; the "
+                    "kubelet takes up to two minutes to bring a changed ConfigMap",
                 )
             if response.status != 200:
                 return _not_understood(f"it answered {response.status}")

@@ -10,7 +10,7 @@ from sidelight_operator.inject.types import InjectionSettings, Json, RefusedErro
 _STATIC = "kubernetes.io/config.mirror"
 _OWN_NAMES = frozenset(
     {
-        names.SIDECAR_CONTAINER, names.INIT_CONTAINER, names.CONFIG_VOLUME, names.TOKEN_VOLUME,
+        names.SIDECAR_CONTAINER, names.INIT_CONTAINER, names.CONFIG_VOLUME,
     }
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ def sidecar_container(
         "imagePullPolicy": settings.image_pull_policy,
         "args": [
             "run", *_path(mode, own, engine), "--admin", f"*:{own.admin}",
-            "--config", names.CONFIG_FILE, "--token-file", names.TOKEN_FILE,
+            "--config", names.CONFIG_FILE,
         ],
         "env": _environment(scene.model, mode, engine),
         "ports": [
@@ -52,7 +52,6 @@ def sidecar_container(
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": names.CONFIG_VOLUME, "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
-            {"name": names.TOKEN_VOLUME, "mountPath": names.TOKEN_DIRECTORY, "readOnly": True},
             _no_service_account(),
         ],
     }  # fmt: skip
@@ -84,12 +83,9 @@ def redirect_container(scene: Scene, own: OwnPorts) -> Json:
 
 
 def volumes(model: str) -> list[Json]:
-    """Configuration and token: optional, so that a pod starts before the controller made them."""
+    """The configuration: optional, so that a pod starts before the controller made it."""
     name = names.config_name(model)
-    return [
-        {"name": names.CONFIG_VOLUME, "configMap": {"name": name, "optional": True}},
-        {"name": names.TOKEN_VOLUME, "secret": {"secretName": name, "optional": True}},
-    ]
+    return [{"name": names.CONFIG_VOLUME, "configMap": {"name": name, "optional": True}}]
 
 
 def _path(mode: InterceptionMode, own: OwnPorts, engine: Found) -> list[str]:

@@ -6,7 +6,8 @@ from sidelight_operator.inject.edits import undo
 from sidelight_operator.inject.types import Json
 
 _CONTAINERS = frozenset({names.SIDECAR_CONTAINER, names.INIT_CONTAINER})
-_VOLUMES = frozenset({names.CONFIG_VOLUME, names.TOKEN_VOLUME})
+_VOLUMES = frozenset({names.CONFIG_VOLUME, "sidelight-token"})
+"""The second is one that earlier releases added."""
 
 
 def strip(pod: Json) -> None:

@@ -42,7 +42,7 @@ def tap_sidecar(
     sidecar: Json, port: int, namespace: NamespaceFacts, admin: int = names.ADMIN_PORT
 ) -> Json:
     """The sidecar of a new pod, made a tap: other arguments and rights, the rest as it is."""
-    files = ["--config", names.CONFIG_FILE, "--token-file", names.TOKEN_FILE]
+    files = ["--config", names.CONFIG_FILE]
     return {
         **sidecar,
         "args": [*_arguments(port, admin), *files],
