@@ -1,7 +1,7 @@
 """The chart agrees with the code, and asks for no more than it needs."""
 
-import base64
-import subprocess
+import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +12,17 @@ import yaml
 
 from sidelight_contract import names
 from sidelight_contract.crd import custom_resource_definition
+from sidelight_operator.certificates.expiry import expiry_gauge
+from sidelight_operator.controller.metrics import Metrics
+from sidelight_operator.controller.settings import Settings
 from sidelight_operator.controller.settings import parse_settings as parse_controller
+from sidelight_operator.controller.webhook_configuration import WEBHOOK
+from sidelight_operator.inject import InjectionSettings
 from sidelight_operator.webhook import HANDLER_ID, PATH
+from sidelight_operator.webhook.admission import Admission
 from sidelight_operator.webhook.app import parse_settings as parse_webhook
+from sidelight_operator.webhook.server import CLOSING_SECONDS
+from sidelight_operator.webhook.view import ClusterView
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "sidelight"
@@ -29,8 +37,8 @@ def kinds(objects: Objects, kind: str) -> Iterator[dict[str, Any]]:
     return (item for (found, _), item in objects.items() if found == kind)
 
 
-def pod_spec(objects: Objects, role: str) -> dict[str, Any]:
-    spec: dict[str, Any] = objects["Deployment", f"sidelight-{role}"]["spec"]["template"]["spec"]
+def pod_spec(objects: Objects, role: str, name: str = "sidelight") -> dict[str, Any]:
+    spec: dict[str, Any] = objects["Deployment", f"{name}-{role}"]["spec"]["template"]["spec"]
     return spec
 
 
@@ -51,6 +59,9 @@ def test_the_chart_lints(helm: Callable[..., str]) -> None:
         (),
         ("certManager.enabled=true",),
         ("podMonitor.enabled=true", "podMonitor.labels.release=prometheus"),
+        ("prometheusRule.enabled=true", "prometheusRule.labels.release=prometheus"),
+        ("networkPolicy.enabled=false",),
+        ("networkPolicy.metricsFrom[0].podSelector.matchLabels.a=b",),
         ("crds.install=false",),
         ("liveAttach.enabled=true",),
         ("webhook.replicas=1", "webhook.excludeNamespaces={a,b}", "logLevel=DEBUG"),
@@ -75,6 +86,8 @@ def test_every_toggle_renders(render: Render, values: tuple[str, ...]) -> None:
         ("webhok.replicas=2", "webhok"),
         ("webhook.excludeNamespaces={Bad_Name}", "excludeNamespaces"),
         ("webhook.timeoutSeconds=31", "timeoutSeconds"),
+        ("watch.namespaces={a,a}", "namespaces"),
+        ("watch.namespaces={A}", "namespaces"),
     ],
 )
 def test_bad_values_are_refused(render: Render, value: str, match: str) -> None:
@@ -108,26 +121,58 @@ def test_the_webhook_cannot_hurt_the_cluster(render: Render) -> None:
     assert (webhook["sideEffects"], webhook["reinvocationPolicy"]) == ("None", "IfNeeded")
     (rule,) = webhook["rules"]
     assert (rule["operations"], rule["resources"]) == (["CREATE"], ["pods"])
-    (expression,) = webhook["namespaceSelector"]["matchExpressions"]
-    assert expression["operator"] == "NotIn"
-    assert expression["values"] == ["kube-system", NAMESPACE, "team-a"]
+    (condition,) = webhook["matchConditions"]
+    excluded = json.dumps(["kube-system", NAMESPACE, "team-a"], separators=(",", ":"))
+    assert condition["expression"] == f"!(request.namespace in {excluded})"
     (opt_out,) = webhook["objectSelector"]["matchExpressions"]
     assert (opt_out["key"], opt_out["values"]) == (names.LABEL_INJECT, ["false"])
 
 
-def test_the_certificate_is_for_the_service_and_trusted(render: Render, tmp_path: Path) -> None:
-    """Openssl agrees: the CA in the configuration signed the served certificate for that host."""
-    objects = render()
-    data = objects["Secret", "sidelight-webhook-tls"]["data"]
-    assert admission(objects)["clientConfig"]["caBundle"] == data["ca.crt"]
-    for key in ("ca.crt", "tls.crt"):
-        (tmp_path / key).write_bytes(base64.b64decode(data[key]))
-    checked = subprocess.run(
-        ["openssl", "verify", "-verify_hostname", f"sidelight-webhook.{NAMESPACE}.svc",
-         "-CAfile", tmp_path / "ca.crt", tmp_path / "tls.crt"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert checked.returncode == 0, checked.stderr
+@pytest.mark.parametrize("values", [(), ("certManager.enabled=true",), ("watch.namespaces={a}",)])
+def test_what_the_controller_keeps_is_not_rendered(render: Render, values: tuple[str, ...]) -> None:
+    """So that no upgrade and no GitOps tool takes it back; without it nobody is trusted."""
+    webhook = admission(render(*values))
+    assert webhook["name"] == WEBHOOK
+    assert "namespaceSelector" not in webhook
+    assert "caBundle" not in webhook["clientConfig"]
+
+
+def test_rendering_twice_is_rendering_once(render: Render) -> None:
+    """A GitOps tool renders again and again: no certificate or key is made by that."""
+    assert render() == render()
+    for secret in kinds(render(), "Secret"):
+        assert not {"data", "stringData"} & secret.keys()
+
+
+@pytest.mark.parametrize("release", ["sidelight", "eu"])
+def test_the_controller_knows_the_charts_names(render: Render, release: str) -> None:
+    """Configuration, Service, Secrets: what it keeps is what the chart made."""
+    objects = render(release=release)
+    settings = controller_settings(objects, fullname(release))
+    here = settings.installation
+    assert here is not None
+    assert here.namespace == NAMESPACE
+    assert here.keeps_certificates
+    assert here.keeps_namespaces
+    assert ("MutatingWebhookConfiguration", here.name) in objects
+    assert ("Service", here.service) in objects
+    secrets = {here.authority_secret, here.serving_secret, here.key_secret}
+    assert {secret["metadata"]["name"] for secret in kinds(objects, "Secret")} == secrets
+    (webhook,) = objects["MutatingWebhookConfiguration", here.name]["webhooks"]
+    service = webhook["clientConfig"]["service"]
+    assert here.hosts[0] == f"{service['name']}.{service['namespace']}.svc"
+    (volume,) = pod_spec(objects, "webhook", fullname(release))["volumes"]
+    assert volume["secret"]["secretName"] == here.serving_secret
+    assert [item["path"] for item in volume["secret"]["items"]] == ["tls.crt", "tls.key"]
+
+
+def fullname(release: str) -> str:
+    return release if release == "sidelight" else f"{release}-sidelight"
+
+
+def controller_settings(objects: Objects, name: str = "sidelight") -> Settings:
+    (container,) = pod_spec(objects, "controller", name)["containers"]
+    return parse_controller(container["args"][1:], {"SIDELIGHT_SIDECAR_IMAGE": "x"})
 
 
 def test_cert_manager_takes_the_charts_certificates_place(render: Render) -> None:
@@ -137,12 +182,14 @@ def test_cert_manager_takes_the_charts_certificates_place(render: Render) -> Non
     (volume,) = pod_spec(objects, "webhook")["volumes"]
     assert certificate["secretName"] == volume["secret"]["secretName"]
     assert certificate["dnsNames"] == [f"sidelight-webhook.{NAMESPACE}.svc"]
-    assert not list(kinds(objects, "Secret"))
-    assert "caBundle" not in admission(objects)["clientConfig"]
+    assert [s["metadata"]["name"] for s in kinds(objects, "Secret")] == ["sidelight-summary-key"]
     configuration = objects["MutatingWebhookConfiguration", "sidelight"]["metadata"]
     assert configuration["annotations"] == {
         "cert-manager.io/inject-ca-from": f"{NAMESPACE}/sidelight-webhook"
     }
+    here = controller_settings(objects).installation
+    assert here is not None
+    assert (here.keeps_certificates, here.keeps_namespaces) == (False, True)
 
 
 def test_the_service_leads_to_the_webhooks_port(render: Render) -> None:
@@ -209,20 +256,37 @@ def test_pods_pass_pod_security_restricted(render: Render, role: str) -> None:
             assert container[probe]["httpGet"]["path"] in ("/healthz", "/readyz")
 
 
-def granted(objects: Objects, role: str) -> set[tuple[str, str, str]]:
-    rules = objects["ClusterRole", f"sidelight-{role}"]["rules"]
+Rights = set[tuple[str, str, str]]
+LOOK_AFTER: Rights = {
+    (names.GROUP, "observedmodels", "list"), (names.GROUP, "observedmodels", "watch"),
+    (names.GROUP, "observedmodels/status", "patch"),
+    ("", "pods", "list"), ("", "pods", "delete"), ("", "namespaces", "get"),
+    ("", "configmaps", "get"), ("", "configmaps", "create"), ("", "configmaps", "patch"),
+    ("", "events", "create"), ("", "events", "list"),
+    *(("apps", kind, "get") for kind in ("deployments", "statefulsets", "daemonsets")),
+    ("apps", "replicasets", "get"), ("batch", "jobs", "get"), ("batch", "cronjobs", "get"),
+    ("argoproj.io", "rollouts", "get"),
+}  # fmt: skip
+"""What the controller may do with models and their pods."""
+
+
+def rights(role: dict[str, Any]) -> Rights:
     return {
         (group, resource, verb)
-        for rule in rules
+        for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
 
 
+def granted(objects: Objects, role: str) -> Rights:
+    return rights(objects["ClusterRole", f"sidelight-{role}"])
+
+
 def test_rights_are_the_least(render: Render) -> None:
-    """Exactly these; no wildcard, nothing on pods but to list them and to replace those
-    that never served.
+    """Exactly these; no wildcard, no Secret; of pods they may be listed, and those be deleted that
+    never served.
     """
     objects = render()
     group = names.GROUP
@@ -230,17 +294,131 @@ def test_rights_are_the_least(render: Render) -> None:
         (group, "observedmodels", "list"), (group, "observedmodels", "watch"),
         ("", "namespaces", "list"), ("", "namespaces", "watch"),
     }  # fmt: skip
-    assert granted(objects, "controller") == {
-        (group, "observedmodels", "list"), (group, "observedmodels", "watch"),
-        (group, "observedmodels/status", "patch"),
-        ("", "pods", "list"), ("", "pods", "delete"), ("", "namespaces", "get"),
-        ("", "configmaps", "get"), ("", "configmaps", "create"), ("", "configmaps", "patch"),
-        ("", "secrets", "get"), ("", "secrets", "create"), ("", "events", "create"),
-        ("", "events", "list"),
-        *(("apps", kind, "get") for kind in ("deployments", "statefulsets", "daemonsets")),
-        ("apps", "replicasets", "get"), ("batch", "jobs", "get"), ("batch", "cronjobs", "get"),
-        ("argoproj.io", "rollouts", "get"),
+    assert granted(objects, "controller") == LOOK_AFTER
+
+
+def test_of_its_own_objects_the_controller_may_write_those_that_it_keeps(render: Render) -> None:
+    """One configuration and three Secrets, by name; what has no names reads nothing."""
+    objects = render()
+    here = controller_settings(objects).installation
+    assert here is not None
+    (rule,) = objects["ClusterRole", "sidelight-admission"]["rules"]
+    assert rule["resources"] == ["mutatingwebhookconfigurations"]
+    assert (rule["resourceNames"], rule["verbs"]) == ([here.name], ["get", "patch"])
+    named, *others = objects["Role", "sidelight-own"]["rules"]
+    assert set(named["resourceNames"]) == {
+        here.key_secret, here.authority_secret, here.serving_secret,
     }  # fmt: skip
+    assert (named["resources"], named["verbs"]) == (["secrets"], ["get", "patch"])
+    assert [(rule["resources"], rule["verbs"]) for rule in others] == [
+        (["secrets"], ["create"]), (["events"], ["create"]),
+    ]  # fmt: skip
+    role = objects["Role", "sidelight-own"]["metadata"]["namespace"]
+    assert role == NAMESPACE
+
+
+def test_every_role_is_bound_to_its_own_service_account(render: Render) -> None:
+    """And to nobody else."""
+    for values in ((), ("watch.namespaces={a,b}",)):
+        objects = render(*values)
+        bindings = [*kinds(objects, "ClusterRoleBinding"), *kinds(objects, "RoleBinding")]
+        assert bindings
+        for binding in bindings:
+            reference = binding["roleRef"]
+            assert (reference["kind"], reference["name"]) in objects
+            (subject,) = binding["subjects"]
+            assert ("ServiceAccount", subject["name"]) in objects
+            writes = reference["name"] in ("sidelight-own", "sidelight-admission")
+            assert subject["name"] == ("sidelight-controller" if writes else reference["name"])
+
+
+def test_with_namespaces_there_are_roles_in_these_alone(helm: Callable[..., str]) -> None:
+    """The same rights, but that namespaces cannot be watched; of ClusterRoles stays the one for the
+    webhook's configuration, and with cert-manager none.
+    """
+
+    def roles(*values: str) -> list[dict[str, Any]]:
+        options = [option for value in values for option in ("--set", value)]
+        text = helm("template", "sidelight", str(CHART), "--namespace", NAMESPACE, *options)
+        objects = [item for item in yaml.safe_load_all(text) if item]
+        return [item for item in objects if item["kind"] in ("Role", "ClusterRole")]
+
+    found = {(r["kind"], r["metadata"]["name"], r["metadata"].get("namespace")): r
+             for r in roles("watch.namespaces={a,b}")}  # fmt: skip
+    assert {key for key in found if key[1:] != ("sidelight-own", NAMESPACE)} == {
+        ("ClusterRole", "sidelight-admission", None),
+        *(("Role", f"sidelight-{role}", place) for role in ROLES for place in ("a", "b")),
+    }
+    assert rights(found["Role", "sidelight-controller", "a"]) == LOOK_AFTER
+    assert rights(found["Role", "sidelight-webhook", "b"]) == {
+        (names.GROUP, "observedmodels", "list"), (names.GROUP, "observedmodels", "watch"),
+        ("", "namespaces", "get"),
+    }  # fmt: skip
+    assert {r["kind"] for r in roles("watch.namespaces={a,b}", "certManager.enabled=true")} == {
+        "Role"
+    }
+
+
+def test_with_namespaces_and_cert_manager_the_chart_writes_the_selector(render: Render) -> None:
+    """Nobody else may then."""
+    objects = render("watch.namespaces={a,b}", "certManager.enabled=true")
+    (expression,) = admission(objects)["namespaceSelector"]["matchExpressions"]
+    assert expression["values"] == ["a", "b"]
+    settings = controller_settings(objects)
+    assert settings.namespaces == ("a", "b")
+    assert settings.installation is not None
+    assert not settings.installation.keeps_namespaces
+    (container,) = pod_spec(objects, "webhook")["containers"]
+    assert "--watch-namespaces=a,b" in container["args"]
+
+
+def test_network_policies_let_in_what_is_served(render: Render) -> None:
+    """Each role's own ports, by name; none in the namespaces of models."""
+    objects = render("networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.a=b")
+    for role, reviewed in (("webhook", True), ("controller", False)):
+        policy = objects["NetworkPolicy", f"sidelight-{role}"]
+        assert policy["metadata"]["namespace"] == NAMESPACE
+        assert policy["spec"]["policyTypes"] == ["Ingress"]
+        (container,) = pod_spec(objects, role)["containers"]
+        open_ports = {
+            port["port"]: rule.get("from") for rule in policy["spec"]["ingress"]
+            for port in rule["ports"]
+        }  # fmt: skip
+        assert open_ports.keys() == {port["name"] for port in container["ports"]}
+        assert open_ports["http"] == [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]
+        assert ("webhook" in open_ports) == reviewed
+        assert open_ports.get("webhook") is None, "the API server is no pod"
+
+
+def test_alerts_ask_for_metrics_that_there_are(render: Render) -> None:
+    """A name or label that changed would make an alert silent."""
+    rule = render("prometheusRule.enabled=true")["PrometheusRule", "sidelight"]
+    (group,) = rule["spec"]["groups"]
+    expressions = {alert["alert"]: alert["expr"] for alert in group["rules"]}
+    registry = Metrics().registry
+    expiry_gauge(registry)
+    Admission(ClusterView(), InjectionSettings("x"), registry)
+    known = {
+        name for metric in registry.collect() for name in (metric.name, f"{metric.name}_total")
+    }
+    used = set(re.findall(r"sidelight_[a-z_]+", " ".join(expressions.values())))
+    assert used <= known
+    assert len(expressions) == 3
+    for alert in group["rules"]:
+        assert "{{" not in alert["annotations"]["description"].replace("{{ $value", "")
+
+
+def test_the_webhook_is_spread_and_drains(render: Render) -> None:
+    """Over zones and nodes where there are several; it has the time that it asks for."""
+    spec = pod_spec(render(), "webhook")
+    (spread,) = spec["topologySpreadConstraints"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    labels = render()["Deployment", "sidelight-webhook"]["spec"]["selector"]["matchLabels"]
+    assert spread["labelSelector"]["matchLabels"] == labels
+    (container,) = spec["containers"]
+    drains = [argument for argument in container["args"] if argument.startswith("--drain")]
+    seconds = float(drains[0].partition("=")[2])
+    assert spec["terminationGracePeriodSeconds"] > seconds + CLOSING_SECONDS + 5
 
 
 def test_live_attach_is_one_right_more_and_limited_to_the_tap(render: Render) -> None:

@@ -24,6 +24,16 @@ app.kubernetes.io/managed-by: {{ $.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version }}
 {{- end -}}
 
+{{/* Whether the namespaces are written down here, and nobody writes to the configuration. */}}
+{{- define "sidelight.staticNamespaces" -}}
+{{- and (not (empty .Values.watch.namespaces)) .Values.certManager.enabled -}}
+{{- end -}}
+
+{{/* The Secret that the webhook mounts: cert-manager's, or the one that the controller fills. */}}
+{{- define "sidelight.certificateSecret" -}}
+{{ include "sidelight.fullname" . }}-webhook-{{ .Values.certManager.enabled | ternary "tls" "certificate" }}
+{{- end -}}
+
 {{- define "sidelight.image" -}}
 {{- $ := index . 0 -}}
 {{- $image := index . 1 -}}

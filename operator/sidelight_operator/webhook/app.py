@@ -5,7 +5,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from sidelight_operator.webhook.view import ClusterView
 
 logger = logging.getLogger("sidelight.webhook")
 
+LABEL_SECONDS = 15.0
+"""How often a namespace's labels are read where they cannot be watched. They seldom change."""
 LIST_SECONDS = 1.0
 """How often the API server is asked what there is, until the view is complete: seconds at start."""
 
@@ -48,6 +50,7 @@ def parse_settings(argv: list[str]) -> argparse.Namespace:
     add("--port", "9443", "port of the admission server", int)
     add("--http-port", "8080", "port of /metrics, /healthz and /readyz", int)
     add("--certificate-poll-seconds", "5", "how often its files are looked at", float)
+    add("--watch-namespaces", "", "the only namespaces to watch, with commas; empty: all", _names)
     add("--drain-seconds", "10", "go on answering for so long after SIGTERM", float)
     add("--tls-dir", "/etc/sidelight/tls", "folder with tls.crt and tls.key", Path)
     add("--sidecar-image", "", "image to inject")
@@ -60,7 +63,13 @@ def parse_settings(argv: list[str]) -> argparse.Namespace:
     return settings
 
 
-def make_registry(view: ClusterView, admission: Admission) -> kopf.OperatorRegistry:
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
+
+
+def make_registry(
+    view: ClusterView, admission: Admission, *, watch_namespaces: bool = True
+) -> kopf.OperatorRegistry:
     """The handlers: two watches that write nothing, and the review."""
     registry = kopf.OperatorRegistry()
 
@@ -73,9 +82,11 @@ def make_registry(view: ClusterView, admission: Admission) -> kopf.OperatorRegis
         breaker = open_breakers(status, meta.get("generation", 1))
         view.model_event(event["type"], meta["namespace"], meta["name"], spec, breaker)
 
-    @kopf.on.event("v1", "namespaces", registry=registry, id="namespace")
-    async def namespace(event: Any, meta: Any, **_: Any) -> None:
-        view.namespace_event(event["type"], meta["name"], meta.get("labels") or {})
+    if watch_namespaces:
+
+        @kopf.on.event("v1", "namespaces", registry=registry, id="namespace")
+        async def namespace(event: Any, meta: Any, **_: Any) -> None:
+            view.namespace_event(event["type"], meta["name"], meta.get("labels") or {})
 
     @kopf.on.mutate("v1", "pods", operations={"CREATE"}, registry=registry, id=HANDLER_ID)
     async def inject(body: Any, namespace: Any, patch: Any, warnings: Any, **_: Any) -> None:
@@ -145,26 +156,42 @@ def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Applica
     return application
 
 
-async def expect_all(kubeconfig: str | None, readiness: Readiness) -> None:
+async def expect_all(
+    kubeconfig: str | None, namespaces: Sequence[str], readiness: Readiness
+) -> None:
     """Ask the API server what there is, until the view has it: what is deleted between this list
     and kopf's own is never seen, and must not be waited for.
     """
     while not readiness.complete:
         try:
-            async with connect(kubeconfig) as kube:
+            async with connect(kubeconfig, namespaces) as kube:
                 models = await kube.list_models()
-                namespaces = await kube.list_namespaces()
+                expected = set(namespaces or await kube.list_namespaces())
         except KubeError as error:
             logger.warning("not ready", extra={"error": str(error)})
         else:
             readiness.expect(
-                {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models},
-                set(namespaces),
+                {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models}, expected
             )
         await asyncio.sleep(LIST_SECONDS)
     # What is there now stays: the collector need not walk over it while a pod waits (40 ms).
     gc.collect()
     gc.freeze()
+
+
+async def follow_labels(
+    kubeconfig: str | None, namespaces: Sequence[str], view: ClusterView
+) -> None:
+    """Read the labels of some namespaces again and again: a Role lets nobody watch them."""
+    async with connect(kubeconfig) as kube:
+        while True:
+            for name in namespaces:
+                try:
+                    view.namespace_event(None, name, await kube.get_namespace_labels(name))
+                except KubeError as error:
+                    logger.warning("labels not read", extra={"error": str(error)})
+            complete = view.seen_namespaces >= set(namespaces)
+            await asyncio.sleep(LABEL_SECONDS if complete else LIST_SECONDS)
 
 
 async def follow_certificate(certificate: Certificate, expiry: Gauge, poll_seconds: float) -> None:
@@ -187,6 +214,7 @@ async def _until_stopped(
 
 async def serve(settings: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
+    kubeconfig, namespaces = settings.kubeconfig or None, settings.watch_namespaces
     registry = CollectorRegistry()
     view = ClusterView()
     injection = InjectionSettings(settings.sidecar_image, settings.sidecar_pull_policy)
@@ -206,12 +234,16 @@ async def serve(settings: argparse.Namespace) -> None:
                         certificate, expiry_gauge(registry), settings.certificate_poll_seconds
                     )
                 ),
-                tasks.create_task(expect_all(settings.kubeconfig or None, readiness)),
+                tasks.create_task(expect_all(kubeconfig, namespaces, readiness)),
             ]
+            if namespaces:
+                others.append(tasks.create_task(follow_labels(kubeconfig, namespaces, view)))
+            handlers = make_registry(
+                view, Admission(view, injection, registry), watch_namespaces=not namespaces
+            )
             watch = kopf.operator(
-                registry=make_registry(view, Admission(view, injection, registry)),
-                settings=make_kopf_settings(server),
-                standalone=True, clusterwide=True, stop_flag=drain.over,
+                registry=handlers, settings=make_kopf_settings(server), stop_flag=drain.over,
+                standalone=True, clusterwide=not namespaces, namespaces=namespaces,
             )  # fmt: skip
             tasks.create_task(_until_stopped(watch, others))
     finally:
