@@ -171,6 +171,19 @@ class ApiClient:
         query = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
         return await self._request("PATCH", f"{path}?{query}", body, content="apply-patch+yaml")
 
+    async def read(self, path: str) -> Json | None:
+        """Any object, for the command line; None when there is none."""
+        return await self._get(path)
+
+    async def read_all(self, path: str, selector: str = "") -> list[Json]:
+        """Any list, for the command line."""
+        query = {"labelSelector": selector} if selector else {}
+        return [item async for item in self._list(path, query)]
+
+    async def try_out(self, path: str, body: Json) -> Json:
+        """What would become of an object that is created, webhooks included; nothing is."""
+        return await self._request("POST", f"{path}?dryRun=All", body)
+
     async def _get(self, path: str) -> Json | None:
         try:
             return await self._request("GET", path)
