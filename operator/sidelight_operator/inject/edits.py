@@ -5,6 +5,7 @@ A word in a path names the element of a list (a variable of `env`), so that what
 puts beside it does not matter.
 """
 
+import copy
 from typing import Any
 
 from sidelight_contract.injection import Edit
@@ -29,7 +30,7 @@ class Editor:
         name = str(container.get("name", ""))
         self.edits.append(
             Edit(
-                path, value, parent[key] if existed else None, existed,
+                path, copy.deepcopy(value), parent[key] if existed else None, existed,
                 container="" if name == self._engine else name,
             )
         )  # fmt: skip

@@ -132,6 +132,8 @@ def _from_variable(engined: Engined, profile: EngineProfile, name: str) -> PortS
     text = environment.literal(name)
     if text is None:
         return PortSource(0, kind, problem=f"{name} comes from elsewhere")
+    if not text:
+        return PortSource(0, kind, problem=f"{name} is empty")
     written = _written(engined.container, name)
     if kind == "address":
         return _from_address(text, written, name, profile.default_port)
