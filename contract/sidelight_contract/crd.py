@@ -70,22 +70,24 @@ def _structural(node: Any, definitions: dict[str, Any]) -> Any:
         if isinstance(kept.get(key), dict):
             kept[key] = _structural(kept[key], definitions)
     if "properties" in kept:
+        absent = {name for name, value in kept["properties"].items() if "anyOf" in value}
         kept["properties"] = {
             name: _structural(value, definitions) for name, value in kept["properties"].items()
         }
-        _apply_defaults(model_schema=kept)
+        _apply_defaults(kept, absent)
     if isinstance(kept.get("description"), str):
         kept["description"] = " ".join(kept["description"].split())
     return kept
 
 
-def _apply_defaults(model_schema: dict[str, Any]) -> None:
+def _apply_defaults(model_schema: dict[str, Any], absent: set[str]) -> None:
     """Give optional objects a default made of their fields' own: the API server checks CEL rules
-    on a default as it stands, and rules may then read every field without `has()`.
+    on a default as it stands, and rules may then read every field without `has()`. None for those
+    that say something by being `absent`.
     """
     required = set(model_schema.get("required", ()))
     for name, value in model_schema["properties"].items():
-        if name in required or "default" in value:
+        if name in required or name in absent or "default" in value:
             continue
         if value.get("type") == "object" and "properties" in value and not value.get("required"):
             value["default"] = {
