@@ -152,9 +152,8 @@ async def observe(options: argparse.Namespace) -> None:
         pipeline.reconfigure(config_of(options).poll() or pipeline.config)
     ended = asyncio.Event()
     host, _, port = options.admin.rpartition(":")
-    known = options.token_sha256
     mounted = SummaryTokens(lambda: pipeline.config, TokenFile(options.token_file))
-    token = TokenHash(known) if known else mounted
+    token = TokenHash(options.token_sha256) if options.token_sha256 else mounted
     lease = Lease(options.lease_seconds) if options.lease_seconds else None
     admin = Admin(pipeline, token, lease)
     loop = asyncio.get_running_loop()
