@@ -29,7 +29,7 @@ def replay(path: Path) -> int:
     return 0
 
 
-def fuzz(seconds: float, seed: int, limit: int) -> int:
+def fuzz(seconds: float, seed: int, limit: int, keep_slowest: Path | None) -> int:
     """Try inputs until time or number is up; return how many failed."""
     fuzzer = Fuzzer(seed)
     begun = said = time.monotonic()
@@ -49,6 +49,8 @@ def fuzz(seconds: float, seed: int, limit: int) -> int:
         f"{fuzzer.tried} inputs with seed {seed}, {len(found)} violations; the slowest took "
         f"{spent:.2f} s for {len(slowest)} bytes"
     )
+    if keep_slowest is not None:
+        keep_slowest.write_bytes(slowest)
     return len(found)
 
 
@@ -58,12 +60,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=None, help="default: the time")
     parser.add_argument("--inputs", type=int, default=0, help="stop after so many")
+    parser.add_argument("--slowest", type=Path, metavar="FILE", help="keep the slowest input here")
     parser.add_argument("--replay", type=Path, metavar="FILE")
     options = parser.parse_args()
     if options.replay:
         return replay(options.replay)
     seed = int(time.time()) if options.seed is None else options.seed
-    return min(fuzz(options.seconds, seed, options.inputs), 1)
+    return min(fuzz(options.seconds, seed, options.inputs, options.slowest), 1)
 
 
 if __name__ == "__main__":

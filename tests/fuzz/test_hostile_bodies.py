@@ -229,6 +229,16 @@ def test_large_event_in_small_pieces_is_one_event(size: int) -> None:
     assert [e for p in reads_of(text + b"\n", size) for e in stream.feed(p)] == [text]
 
 
+def test_event_of_nothing_but_lists_is_not_parsed() -> None:
+    """A mebibyte of them would be 28 in memory, twice; what follows is read again."""
+    body, exchange, _ = body_of(b"text/event-stream")
+    lists = b'data: {"usage":[' + b"[]," * 300_000 + b"0]}\n\n"
+    peak = peak_of(lambda: read_all(body, [*reads_of(lists), EVENT]))
+    assert exchange.unread == "size"
+    assert exchange.events == 1
+    assert peak < 5 * MIB
+
+
 def test_grpc_length_of_four_gigabytes_ends_it() -> None:
     """Nothing is set aside for what a prefix only claims."""
     messages = MessageStream()

@@ -19,7 +19,11 @@ from sidelight_sidecar.observer.sse import EventStream, EventTooLongError
 MAX_DOCUMENT_BYTES = 4 << 20
 """A longer answer that is no stream is not parsed: a batch of embeddings can be any size."""
 MAX_BRACKETS = 1 << 17
-"""A document with more is not parsed: an empty list is two bytes, and 64 when it has been read."""
+"""A document or event with more is not parsed: an empty list is two bytes, and 64 when it has been
+read, after a tenth of a microsecond and the collector's time.
+"""
+LARGE_BYTES = 1 << 16
+"""An event that is shorter cannot have so many."""
 FREE_WEIGHT = 4096
 """What a stream may make of its exchange without asking the budget."""
 WEIGHED_EVERY = 16
@@ -180,18 +184,20 @@ class ResponseBody:
         dialect = self._dialect
         outputs = 0
         for name, data in events:
-            outputs += dialect.event(name, data, at_ns)
+            if len(data) > LARGE_BYTES and _brackets(data) > MAX_BRACKETS:
+                self._exchange.unread = "size"
+            else:
+                outputs += dialect.event(name, data, at_ns)
         self._reads += 1
         if self._reads % WEIGHED_EVERY == 1:
             self._weigh()
         return outputs
 
     def _parse(self) -> None:
-        document = self._document
-        if document.count(b"[") + document.count(b"{") > MAX_BRACKETS:
+        if _brackets(self._document) > MAX_BRACKETS:
             self._exchange.unread = "size"
         else:
-            self._dialect.document(bytes(document))
+            self._dialect.document(bytes(self._document))
 
     def _weigh(self) -> None:
         """See that an exchange that grows with its answer is in the budget."""
@@ -235,3 +241,7 @@ class ResponseBody:
         self._exchange.unread = why
         self._cutter = self._plain = None
         self.release()
+
+
+def _brackets(text: bytes | bytearray) -> int:
+    return text.count(b"[") + text.count(b"{")
