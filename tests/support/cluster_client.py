@@ -39,6 +39,15 @@ class Cluster:
         self.kubeconfig = kubeconfig
         self._tools = tools
 
+    def program(self, name: str) -> str:
+        """The path of kubectl or helm."""
+        return f"{self._tools}/{name}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to find the cluster."""
+        return {**os.environ, "KUBECONFIG": self.kubeconfig}
+
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
         """What kubectl prints."""
         return run(

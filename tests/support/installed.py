@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from cluster_client import PREFIX, ROOT, Cluster, wait_until
@@ -9,11 +10,16 @@ from cluster_client import PREFIX, ROOT, Cluster, wait_until
 SYSTEM = "sidelight-system"
 
 
-def install(cluster: Cluster, *values: str, sidecar: str = "sidelight-sidecar:dev") -> None:
+CHART = ROOT / "helm/sidelight"
+
+
+def install(
+    cluster: Cluster, *values: str, sidecar: str = "sidelight-sidecar:dev", chart: Path = CHART
+) -> None:
     """Install or upgrade the chart, with `sidecar` as the image that is injected."""
     repository, _, tag = f"{PREFIX}/{sidecar}".rpartition(":")
     cluster.helm(
-        "upgrade", "--install", "sidelight", str(ROOT / "helm/sidelight"), "--namespace", SYSTEM,
+        "upgrade", "--install", "sidelight", str(chart), "--namespace", SYSTEM,
         "--create-namespace", "--wait", "--timeout", "150s",
         "--set", f"image.operator.repository={PREFIX}/sidelight-operator,image.operator.tag=dev",
         "--set", f"image.sidecar.repository={repository},image.sidecar.tag={tag}",
