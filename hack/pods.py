@@ -2,7 +2,7 @@
 
 The folder has an `index.jsonl`, an object for each pod (`file`, `engine`, `serving_port`,
 `takeover_possible`), and the pods. With `--kubeconfig` each result is put to an API server, which
-tries it and keeps nothing (`--dry-run=server`); `support/prerequisites.yaml` of the folder is there
+tries it and keeps nothing (`dryRun=All`); `support/prerequisites.yaml` of the folder is there
 meanwhile. Ends with 1 when one injection is wrong, not idempotent, or not accepted.
 """
 
@@ -11,7 +11,6 @@ import copy
 import json
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +33,6 @@ LABEL = {"sidelight.dev/pods-try": "yes"}
 MODES = ("Auto", "Redirect", "PortTakeover", "NamedPort", "Tap", "Generic")
 """The last one: as a user would write it for a server that is not known, with its port."""
 SETTINGS = InjectionSettings("localhost/sidelight-sidecar:dev")
-_BATCH = 60
 
 
 def main() -> int:
@@ -121,19 +119,15 @@ def _prerequisites(kubectl: list[str], path: Path) -> Iterator[None]:
 def _ask_server(kubectl: list[str], tried: list[Try]) -> dict[str, str]:
     """The pods that the API server refuses, and why."""
     refused: dict[str, str] = {}
-    asked = [one for one in tried if one.decision.patched is not None]
-    for start in range(0, len(asked), _BATCH):
-        batch = asked[start : start + _BATCH]
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump_all([one.for_server() for one in batch], file)
-            file.flush()
-            done = _run([*kubectl, "create", "--dry-run=server", "-o", "name", "-f", file.name])
-        accepted = set(done.stdout.split())
-        why = " ".join(done.stderr.split())
-        for one in batch:
-            if f"pod/{one.name}" not in accepted:
-                at = why.find(one.name)
-                refused[one.name] = why[at : at + 300] if at >= 0 else why[:300]
+    for one in tried:
+        if one.decision.patched is None:
+            continue
+        pod = one.for_server()
+        namespace = pod["metadata"].setdefault("namespace", "default")
+        path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All&fieldValidation=Strict"
+        done = _run([*kubectl, "create", "--raw", path, "-f", "-"], json.dumps(pod))
+        if done.returncode:
+            refused[one.name] = " ".join(done.stderr.split())[:300]
     return refused
 
 
