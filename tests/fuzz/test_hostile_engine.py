@@ -37,6 +37,9 @@ HELD = 300
 MUTATED = 60
 IDLE_LOOKS = 8
 """Looks, 2 ms apart, that find the observer asleep: the relay hands over frames within 10 ms."""
+ASKED_ELSEWHERE = ":1/metrics"
+"""Where the observer asks for the engine's queue: nobody is there, and the connections that come to
+the listener are the relay's alone."""
 SSE = b"text/event-stream"
 _RANDOM = Random(3)
 
@@ -143,6 +146,7 @@ class World:
                 "--admin", f"127.0.0.1:{self.admin}",
             ],
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "SIDELIGHT_ENGINE_METRICS": ASKED_ELSEWHERE},
         )  # fmt: skip
         wait_for(self._healthy, "the sidecar is healthy")
 
