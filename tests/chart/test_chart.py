@@ -66,6 +66,7 @@ def test_the_chart_lints(helm: Callable[..., str]) -> None:
         ("liveAttach.enabled=true",),
         ("webhook.replicas=1", "webhook.excludeNamespaces={a,b}", "logLevel=DEBUG"),
         ("imagePullSecrets[0].name=s", "nodeSelector.a=b", "priorityClassName=high"),
+        ("image.sidecar.pullSecrets={a,b}",),
         ("tolerations[0].key=gpu", "fullnameOverride=other", "image.sidecar.tag=v1"),
     ],
 )
@@ -83,6 +84,7 @@ def test_every_toggle_renders(render: Render, values: tuple[str, ...]) -> None:
         ("controller.intervalSeconds=0", "intervalSeconds"),
         ("image.operator.pullPolicy=Sometimes", "pullPolicy"),
         ("logLevel=loud", "logLevel"),
+        ("image.sidecar.pullSecrets={Bad_Name}", "pullSecrets"),
         ("webhok.replicas=2", "webhok"),
         ("webhook.excludeNamespaces={Bad_Name}", "excludeNamespaces"),
         ("webhook.timeoutSeconds=31", "timeoutSeconds"),

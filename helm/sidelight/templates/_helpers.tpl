@@ -77,6 +77,7 @@ env:
   # Which image is injected: the controller compares pods with what the webhook would do.
   - {name: SIDELIGHT_SIDECAR_IMAGE, value: {{ include "sidelight.image" (list $ .Values.image.sidecar) | quote }}}
   - {name: SIDELIGHT_SIDECAR_PULL_POLICY, value: {{ .Values.image.sidecar.pullPolicy }}}
+  - {name: SIDELIGHT_SIDECAR_PULL_SECRETS, value: {{ join "," .Values.image.sidecar.pullSecrets | quote }}}
   - {name: SIDELIGHT_LOG_LEVEL, value: {{ .Values.logLevel }}}
 livenessProbe:
   httpGet: {path: /healthz, port: http}

@@ -55,6 +55,7 @@ def parse_settings(argv: list[str]) -> argparse.Namespace:
     add("--tls-dir", "/etc/sidelight/tls", "folder with tls.crt and tls.key", Path)
     add("--sidecar-image", "", "image to inject")
     add("--sidecar-pull-policy", "IfNotPresent", "pull policy of that image")
+    add("--sidecar-pull-secrets", "", "names of Secrets for its registry, with commas")
     add("--kubeconfig", "", "kubeconfig file; empty: the pod's own service account")
     add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     settings = parser.parse_args(argv)
@@ -217,7 +218,11 @@ async def serve(settings: argparse.Namespace) -> None:
     kubeconfig, namespaces = settings.kubeconfig or None, settings.watch_namespaces
     registry = CollectorRegistry()
     view = ClusterView()
-    injection = InjectionSettings(settings.sidecar_image, settings.sidecar_pull_policy)
+    injection = InjectionSettings(
+        settings.sidecar_image,
+        settings.sidecar_pull_policy,
+        pull_secrets=tuple(name for name in settings.sidecar_pull_secrets.split(",") if name),
+    )
     certificate = Certificate(settings.tls_dir)
     certificate.poll()
     drain = Drain(settings.drain_seconds)
