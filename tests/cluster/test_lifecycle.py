@@ -1,0 +1,79 @@
+"""Install, upgrade, uninstall in any order: nothing is missed meanwhile, nothing is left behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from admitted import Stream, api, injected
+from cluster_client import Cluster, wait_until
+from installed import SYSTEM, apply_model, install
+
+PREVIOUS = Path(__file__).parent / "charts" / "sidelight-0.1.0.tgz"
+"""The chart before the controller kept certificates and namespaces, as `helm package` made it."""
+CRD = "crd/observedmodels.sidelight.dev"
+MODEL = {
+    "apiVersion": "sidelight.dev/v1alpha1", "kind": "ObservedModel", "metadata": {"name": "chat"},
+    "spec": {"selector": {"matchLabels": {"app": "chat"}}},
+}  # fmt: skip
+KINDS = (
+    "mutatingwebhookconfigurations,validatingadmissionpolicies,clusterroles,clusterrolebindings,"
+    "roles,rolebindings,secrets,services,deployments,networkpolicies,poddisruptionbudgets,"
+    "configmaps,serviceaccounts"
+)
+
+
+@pytest.fixture
+def empty(cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster without Sidelight, also afterwards."""
+    yield cluster
+    cluster.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait", "--ignore-not-found")
+    cluster.kubectl("delete", CRD, "--ignore-not-found", "--timeout", "60s")
+
+
+def left(cluster: Cluster) -> list[str]:
+    """Whatever has Sidelight's name, anywhere."""
+    names = cluster.kubectl("get", KINDS, "--all-namespaces", "--output", "name").split()
+    return [name for name in names if "sidelight" in name]
+
+
+def test_an_upgrade_from_the_previous_chart_misses_no_pod(empty: Cluster, namespace: str):
+    """From a certificate that Helm made to the controller's own; then once more, with nothing of
+    the old left but the certificate that its replicas served with.
+    """
+    install(empty, chart=PREVIOUS)
+    empty.apply(MODEL, "--namespace", namespace)
+    with api(empty) as pods:
+        wait_until(lambda: injected(pods.dry_run(namespace)), 10, "a pod injected")
+        with Stream(pods, namespace).flowing() as stream:
+            for _ in range(2):
+                install(empty)
+                (webhook,) = empty.get("mutatingwebhookconfiguration/sidelight")["webhooks"]
+                (expression,) = webhook["namespaceSelector"]["matchExpressions"]
+                assert expression["values"] == [namespace]
+    stream.check(at_least=200)
+    assert not [name for name in left(empty) if name.endswith("sidelight-webhook-tls")]
+
+
+def test_uninstalled_with_models_there_it_leaves_only_them(empty: Cluster, namespace: str):
+    """They keep nothing from being deleted later, and take what was made for them along."""
+    install(empty)
+    apply_model(empty, namespace)
+    empty.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait")
+    model = empty.get("observedmodel/chat", "--namespace", namespace)
+    assert "finalizers" not in model["metadata"]
+    assert left(empty) == ["configmap/sidelight-chat"]
+    with api(empty) as pods:
+        assert not injected(pods.dry_run(namespace))
+    empty.kubectl("delete", CRD, "--timeout", "30s")
+    wait_until(lambda: not left(empty), 60, "nothing left")
+
+
+def test_its_definition_deleted_first_it_is_uninstalled_as_well(empty: Cluster, namespace: str):
+    """With every ObservedModel gone at one blow, under a running operator."""
+    install(empty)
+    apply_model(empty, namespace)
+    empty.kubectl("delete", CRD, "--timeout", "30s")
+    with api(empty) as pods:
+        wait_until(lambda: not injected(pods.dry_run(namespace)), 10, "pods as they are")
+    empty.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait")
+    wait_until(lambda: not left(empty), 60, "nothing left")
