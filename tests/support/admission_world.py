@@ -70,16 +70,21 @@ class ApiServer:
         self, models: Sequence[dict[str, Any]] = (), namespaces: Sequence[dict[str, Any]] = ()
     ) -> None:
         self.writes: list[str] = []
+        self.reads: set[str] = set()
         self.port = 0
         self._answers = _DISCOVERY | {
             f"/apis/{GROUP_VERSION}/{names.PLURAL}": _list(models or [model_object()]),
             "/api/v1/namespaces": _list(namespaces or [namespace_object()]),
+            f"/apis/{GROUP_VERSION}/namespaces/ml/{names.PLURAL}": _list([model_object()]),
+            "/api/v1/namespaces/ml": namespace_object(),
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Discovery, lists, and watches in which nothing happens."""
         if request.method != "GET":
             self.writes.append(f"{request.method} {request.path}")
+        else:
+            self.reads.add(request.path)
         if "watch" in request.query:
             response = web.StreamResponse(headers={"Content-Type": "application/json"})
             await response.prepare(request)

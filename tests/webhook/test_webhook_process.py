@@ -11,10 +11,18 @@ from typing import Any
 
 import aiohttp
 import pytest
-from admission_world import DEADLINE_SECONDS, ApiServer, Webhook, review, webhook_process
+from admission_world import (
+    DEADLINE_SECONDS,
+    GROUP_VERSION,
+    ApiServer,
+    Webhook,
+    review,
+    webhook_process,
+)
 from injection_world import engine, pod
 from tls_world import new_authority, trusting, write_serving
 
+from sidelight_contract import names
 from sidelight_operator.certificates.read import Pair
 from sidelight_operator.webhook.server import MAX_BODY_BYTES
 
@@ -61,6 +69,26 @@ async def test_the_process_injects_over_tls_and_writes_nothing(
     assert webhook.process.returncode == 0, log
     assert "Traceback" not in log, log
     assert server.writes == []
+
+
+async def test_with_namespaces_it_asks_for_nothing_outside_them(
+    tmp_path: Path, authority: Pair
+) -> None:
+    """What a Role allows: to list and watch ObservedModels there, and to get the namespace."""
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        ApiServer().listen() as server,
+        webhook_process(
+            tmp_path, server, "--watch-namespaces=ml", "--log-level=WARNING"
+        ) as webhook,
+    ):
+        assert injected(await webhook.ask(body_of(), trusting(authority)))
+    discovery = {"/api", "/apis", "/api/v1", f"/apis/{GROUP_VERSION}"}
+    assert server.reads - discovery == {
+        "/api/v1/namespaces/ml", f"/apis/{GROUP_VERSION}/namespaces/ml/{names.PLURAL}",
+    }  # fmt: skip
+    assert server.writes == []
+    assert webhook.log.read_text() == "", "nothing was refused or missing"
 
 
 async def test_after_sigterm_it_answers_on_until_the_drain_is_over(
