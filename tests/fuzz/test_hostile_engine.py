@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
+import queue
 import signal
 import socket
 import subprocess
@@ -37,9 +37,6 @@ HELD = 300
 MUTATED = 60
 IDLE_LOOKS = 8
 """Looks, 2 ms apart, that find the observer asleep: the relay hands over frames within 10 ms."""
-ASKED_ELSEWHERE = ":1/metrics"
-"""Where the observer asks for the engine's queue: nobody is there, and the connections that come to
-the listener are the relay's alone."""
 SSE = b"text/event-stream"
 _RANDOM = Random(3)
 
@@ -96,6 +93,17 @@ TALKS: dict[str, tuple[bytes, bytes]] = {
     "reset as soon as open": (GREETING + b"".join(RESETS), SETTINGS * 50_000),
     "continuations": (GREETING + h2_frame(1, 0, 1, b"\x83") + h2_frame(9, 0, 1) * 50_000, SETTINGS),
 }
+ANSWERS = [
+    _RANDOM.randbytes(100_000),
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(64 * MIB), 6),
+    b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000,
+    b"HTTP/1.1 200 OK\r\n\r\n" + b"vllm:num_requests_waiting 0\nvllm:num_requests_waiting nan\n",
+    b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 3 * MIB,
+    b'HTTP/1.1 200 OK\r\n\r\n{"count":18446744073709551615,"tokens":7}',
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\nx",
+    b"HTTP/1.1 302 F\r\nLocation: http://[\r\n\r\n",
+]
+"""What the engine says when the observer itself asks it something."""
 LAST = (
     post("/v1/embeddings", b"{}"),
     head(b"application/json") + b'{"model":"e","usage":{"prompt_tokens":1}}',
@@ -127,12 +135,28 @@ def send(connection: socket.socket, data: bytes, size: int = 1 << 20) -> None:
     connection.shutdown(socket.SHUT_WR)
 
 
+def _belongs_to(pid: int, port: int) -> bool:
+    """Whether a process holds the connection from this local port."""
+    sockets = {
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        if line.split()[1].endswith(f":{port:04X}")
+    }
+    names = {f"socket:[{inode}]" for inode in sockets}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            if str(link.readlink()) in names:
+                return True
+    return False
+
+
 class World:
     """A sidecar, and a listener in the engine's place."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.listener.settimeout(SECONDS)
+        self._of_relay: queue.Queue[socket.socket] = queue.Queue()
+        self.asked = 0
         with (
             socket.create_server(("127.0.0.1", 0)) as one,
             socket.create_server(("127.0.0.1", 0)) as two,
@@ -146,9 +170,27 @@ class World:
                 "--admin", f"127.0.0.1:{self.admin}",
             ],
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "SIDELIGHT_ENGINE_METRICS": ASKED_ELSEWHERE},
         )  # fmt: skip
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
         wait_for(self._healthy, "the sidecar is healthy")
+
+    def _accept(self) -> None:
+        """Connections are the relay's; or the observer's, which asks the engine by itself."""
+        with contextlib.suppress(OSError):
+            while True:
+                connection, address = self.listener.accept()
+                connection.settimeout(SECONDS)
+                if _belongs_to(self.process.pid, address[1]):
+                    self._of_relay.put(connection)
+                else:
+                    self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        self.asked += 1
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(ANSWERS[self.asked % len(ANSWERS)])
 
     def _healthy(self) -> bool:
         with contextlib.suppress(OSError):
@@ -166,7 +208,7 @@ class World:
     def pair(self) -> tuple[socket.socket, socket.socket]:
         """Both ends of a connection through the relay."""
         client = socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS)
-        engine, _ = self.listener.accept()
+        engine = self._of_relay.get(timeout=SECONDS)
         for end in (client, engine):
             end.settimeout(SECONDS)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -216,8 +258,10 @@ class World:
         try:
             self.process.wait(SECONDS)
         except subprocess.TimeoutExpired:
-            os.kill(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait(SECONDS)
+        self.listener.shutdown(socket.SHUT_RDWR)  # which ends `accept` too
+        self._acceptor.join(SECONDS)
         self.listener.close()
 
 
@@ -247,7 +291,8 @@ def observer_has_caught_up(world: World) -> bool:
 
 def test_traffic_passes_unchanged_and_the_observer_lives(world: World) -> None:
     """Every byte of every talk arrives, in both directions; the observer is the one that began, and
-    saw most of it: where it fell behind, that connection was given up, not the traffic.
+    saw most of it: where it fell behind, that connection was given up, not the traffic. What the
+    engine answers to the observer's own questions is no better.
     """
     first, _ = world.observer()
     begun = CHAT + post("/v1/messages", b"{", length=MIB)
@@ -269,6 +314,7 @@ def test_traffic_passes_unchanged_and_the_observer_lives(world: World) -> None:
         client.close()
         engine.close()
     wait_for(lambda: observer_has_caught_up(world), "the observer has caught up")
+    assert world.asked
     last, heaviest = world.observer()
     assert last == first
     assert world.summary().relay.observer_starts == 1

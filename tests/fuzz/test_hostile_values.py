@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import re
 import struct
 
 import pytest
 from hostile import PREFACE, SETTINGS, h2_frame
+from hypothesis import given
+from hypothesis import strategies as st
 from inputs import encode
-from observed import Kept, Script, pipeline_of
+from observed import CHAT_STREAM, MS, STREAM_END, Kept, Script, pipeline_of, request
 from talks import Talk, records, seeds
-from target import one_input
+from target import Ledger, check_exposition, check_summary, one_input
 
 from sidelight_sidecar.observer.dialects.base import Request
 from sidelight_sidecar.observer.dialects.routes import route_of
+from sidelight_sidecar.observer.engine.client import Answer
+from sidelight_sidecar.observer.engine.worker import EngineWorker
 from sidelight_sidecar.observer.http2_stream import Streams
 
 ODD = {
@@ -57,6 +63,62 @@ def test_no_path_takes_long_to_be_recognised() -> None:
     ]  # fmt: skip
     for path in [*paths, *[paths[0]] * 1_500]:
         assert route_of(Request("POST", path)).operation == "other"
+
+
+BODIES = [
+    b"", b"\xff\xfe", b"[" * 5_000, b"[1,2]", b"null", b"[{}]", b'[{"is_processing":1e300}]',
+    b'{"num_waiting_reqs":18446744073709551615}', b'{"num_waiting_reqs":-1e308}', b'{"tokens":[1]}',
+    b"vllm:num_requests_waiting 0", b"vllm:num_requests_waiting nan", b"vllm:num_requests_waiting",
+    b'vllm:num_requests_waiting{a="}"} -inf', b"tgi_queue_size 1e999\ntgi_queue_size \xff",
+    b'{"count":18446744073709551615}', b'{"count":-1}', b'{"count":true}', b'{"prompt":[]}',
+    b'{"prompt":"' + b"p" * 100_000 + b'"}',
+]  # fmt: skip
+ASKED = [
+    b"", b"{", b'{"messages":[' + b"[" * 900 + b"]" * 900 + b"]}", b'{"messages":[]}',
+    b'{"messages":[{"content":1e308}],"tools":7,"chat_template":[]}', b'{"prompt":"x"}', b"\xff",
+]  # fmt: skip
+
+
+class Engine:
+    """Answers the observer's own questions with what hypothesis draws."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+
+    async def get(self, address: str, path: str) -> Answer:
+        """Anything."""
+        status = self._data.draw(st.sampled_from([0, 200, 200, 200, 404, 503]))
+        return Answer(status, self._data.draw(st.sampled_from(BODIES)))
+
+    async def post(self, address: str, path: str, body: bytes) -> Answer:
+        """Anything."""
+        return await self.get(address, path)
+
+
+@given(st.data(), st.sampled_from(ASKED))
+def test_answers_to_the_observers_own_questions_end_nothing(
+    data: st.DataObject, asked: bytes
+) -> None:
+    """Whatever the engine says of its queue and its tokens, and whatever was asked: no step raises,
+    and no count is one that a summary cannot hold.
+    """
+    ledger = Ledger()
+    pipeline = pipeline_of(ledger)  # type: ignore[arg-type]
+    pipeline.context.keep_text = True
+    script = Script().client(request(asked)).engine(*CHAT_STREAM[:-2], STREAM_END)
+    pipeline.feed(script.close().frames)
+    now = itertools.count(script.frames[-1][2], 5_000 * MS)
+    worker = EngineWorker(Engine(data), pipeline.counter, lambda: next(now), pipeline.read_queue)
+    for _ in range(20):
+        asyncio.run(worker.step("engine:1", in_flight=1))
+    pipeline.counter.settle_all()
+    ledger.check()
+    for exchange in ledger.finished_exchanges:
+        assert 0 <= (exchange.tokenized_output or 0) < 1 << 40
+        assert 0 <= (exchange.tokenized_prompt or 0) < 1 << 40
+    check_exposition(pipeline)
+    check_summary(pipeline)
+    assert pipeline.context.budget.kept == 0
 
 
 def test_goaway_again_and_again_looks_at_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ class EngineClient(Protocol):
 
 
 class HttpEngineClient:
-    """Asks over HTTP, one connection at a time, without cookies, redirects or proxies."""
+    """Asks over HTTP, one connection at a time, without cookies, redirects, proxies or codings."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -68,5 +68,7 @@ async def http_engine_client() -> AsyncIterator[HttpEngineClient]:
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
         connector=aiohttp.TCPConnector(limit=1),
         cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,  # an answer's size is what came
     ) as session:
         yield HttpEngineClient(session)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sidelight_sidecar.observer.dialects.base import count
+
 PATH = "/tokenize"
 PROBE = "hello world"
 
@@ -57,12 +59,15 @@ def text_question(form: Form, text: str, model: str) -> bytes:
 
 def chat_question(request: dict[str, Any], model: str) -> bytes | None:
     """The body that asks for the tokens (vLLM), or the text (llama.cpp), of a chat's prompt; None
-    when the request has no messages.
+    when the request has no messages, or cannot be written again.
     """
     if not isinstance(request.get("messages"), list):
         return None
     fields = {name: request[name] for name in _CHAT_FIELDS if request.get(name)}
-    return _body(fields, model)
+    try:
+        return _body(fields, model)
+    except RecursionError:  # as deep as could just be read
+        return None
 
 
 def prompt_of(request: dict[str, Any]) -> str | None:
@@ -102,6 +107,6 @@ def tokens_in(body: bytes) -> int | None:
         answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if type(answer.count) is int and answer.count >= 0:
-        return answer.count
+    if isinstance(answer.count, int):
+        return count(answer.count)
     return len(answer.tokens) if isinstance(answer.tokens, list) else None
