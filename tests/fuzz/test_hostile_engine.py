@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 HELD = 300
 """Connections that stay open with something unfinished, while the others come and go."""
-MUTATED = 60
+MUTATED = 30
 IDLE_LOOKS = 8
 """Looks, 2 ms apart, that find the observer asleep: the relay hands over frames within 10 ms."""
 SSE = b"text/event-stream"

@@ -14,9 +14,9 @@ MOST_MIB = 96.0
 """The budget (48 MiB), and about 3 KB for each of ten thousand flows; a process begins at 43."""
 MIB_OF = {
     "idle_flows": 20, "partial_events_in_crumbs": 6, "partial_documents_in_crumbs": 6,
-    "partial_requests_in_crumbs": 8, "long_heads_of_requests": 16, "many_headers_of_requests": 8,
-    "long_heads_of_responses": 20, "long_texts": 6, "long_models": 32, "tool_calls": 50,
-    "choices": 60, "all_kinds_of_gaps": 16, "bytes_after_an_offer_in_crumbs": 32,
+    "partial_requests_in_crumbs": 8, "long_heads_of_requests": 8, "many_headers_of_requests": 8,
+    "long_heads_of_responses": 10, "long_texts": 6, "long_models": 32, "tool_calls": 40,
+    "choices": 40, "all_kinds_of_gaps": 16, "bytes_after_an_offer_in_crumbs": 32,
     "pipelined_requests": 10, "model_names": 12, "documents_of_nothing": 48,
     "strings_and_numbers": 80, "h2_streams": 32, "h2_rapid_resets": 16, "h2_floods": 16,
     "h2_full_tables": 40, "h2_header_bombs": 6,

@@ -177,7 +177,7 @@ def long_heads_of_requests() -> Iterator[Frame]:
     """Each waits for the answer to a request with 60 KB of headers."""
     long = b"".join([b"h%d: %s\r\n" % (n, b"x" * 3_000) for n in range(20)])
     asked = b"POST /completion HTTP/1.1\r\nContent-Length: 0\r\n%s\r\n" % long
-    return over_flows(lambda _: iter([client(asked)]), 1_500)
+    return over_flows(lambda _: iter([client(asked)]), 800)
 
 
 @case
@@ -185,7 +185,7 @@ def many_headers_of_requests() -> Iterator[Frame]:
     """The same with six thousand short ones."""
     many = b"".join([b"h%d:\r\n" % n for n in range(6_000)])
     asked = b"POST /completion HTTP/1.1\r\nContent-Length: 0\r\n%s\r\n" % many
-    return over_flows(lambda _: iter([client(asked)]), 200)
+    return over_flows(lambda _: iter([client(asked)]), 80)
 
 
 @case
@@ -193,7 +193,7 @@ def long_heads_of_responses() -> Iterator[Frame]:
     """Each is within an answer with 60 KB of headers, of a path that engines share."""
     long = [f"h{n}: " + "x" * 3_000 for n in range(20)]
     begun = engine(head("text/event-stream", *long))
-    return over_flows(lambda _: iter([client(post("/generate")), begun]), 1_500)
+    return over_flows(lambda _: iter([client(post("/generate")), begun]), 800)
 
 
 @case
@@ -219,7 +219,7 @@ def long_models() -> Iterator[Frame]:
 
 @case
 def tool_calls() -> Iterator[Frame]:
-    """A thousand calls with ids and indices of their own, in each of three hundred answers."""
+    """A thousand calls with ids and indices of their own, in each of two hundred answers."""
 
     def calls(flow: int) -> list[dict[str, object]]:
         return [
@@ -227,7 +227,7 @@ def tool_calls() -> Iterator[Frame]:
             for n in range(1_000)
         ]
 
-    return over_flows(lambda flow: iter([CHAT, SSE, engine(delta(tool_calls=calls(flow)))]), 300)
+    return over_flows(lambda flow: iter([CHAT, SSE, engine(delta(tool_calls=calls(flow)))]), 200)
 
 
 @case
@@ -238,7 +238,7 @@ def choices() -> Iterator[Frame]:
         for n in [*range(140), 10**6, 10**18, -1]
     ]
     ends = engine(event({"model": "m", "choices": many}))
-    return over_flows(lambda _: iter([CHAT, SSE, ends]), 1_000)
+    return over_flows(lambda _: iter([CHAT, SSE, ends]), 600)
 
 
 @case
@@ -395,9 +395,9 @@ def h2_streams() -> Iterator[Frame]:
 
 @case
 def h2_rapid_resets() -> Iterator[Frame]:
-    """Twenty thousand streams, each reset as soon as it is open."""
+    """Eight thousand streams, each reset as soon as it is open."""
     opened = [h2_frame(1, 5, 1, _ASKED)]
-    for n in range(1, 20_000):
+    for n in range(1, 8_000):
         opened.append(h2_frame(1, 5, 2 * n + 1, _ASKED_AGAIN))
         opened.append(h2_frame(3, 0, 2 * n + 1, b"\0\0\0\x08"))
 
@@ -411,7 +411,7 @@ def h2_rapid_resets() -> Iterator[Frame]:
 
 @case
 def h2_floods() -> Iterator[Frame]:
-    """Settings, pings, window updates, empty data, empty continuations: a hundred thousand each."""
+    """Settings, pings, window updates, empty data, empty continuations: forty thousand each."""
     kinds = (
         h2_frame(4, 0, 0, b"\0\1\xff\xff\xff\xff\0\5\0\xff\xff\xff"), h2_frame(6, 0, 0, bytes(8)),
         h2_frame(8, 0, 0, b"\0\0\0\1"), h2_frame(0, 0, 1), h2_frame(9, 0, 1),
@@ -420,7 +420,7 @@ def h2_floods() -> Iterator[Frame]:
     def frames(flow: int) -> Iterator[Both]:
         begin = h2_frame(1, 0 if flow % 5 == 4 else 4, 1, _ASKED)
         yield from _greeted(begin)
-        for piece in pieces(kinds[flow % 5] * 100_000, READ):
+        for piece in pieces(kinds[flow % 5] * 40_000, READ):
             yield client(piece)
 
     return over_flows(frames, 5)
