@@ -106,7 +106,9 @@ def test_same_exchanges_as_the_relay(hosts: Namespaces, tmp_path: Path, address:
     ]
     assert counters["flows_opened"] == counters["flows_closed"] == 4
     assert counters["resets_client"] == 1
-    nothing = [name for name in counters if name.startswith("tap_") and name != "tap_packets"]
+    # TCP repeats a segment by itself when a busy host is slow to acknowledge it.
+    other = {"tap_packets", "tap_segments_retransmitted"}
+    nothing = [name for name in counters if name.startswith("tap_") and name not in other]
     assert {name: counters[name] for name in nothing} == dict.fromkeys(nothing, 0)
 
 
