@@ -1,10 +1,11 @@
 """Install, upgrade, uninstall in any order: nothing is missed meanwhile, nothing is left behind."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from admitted import Stream, api, injected
+from admitted import POD, Api, Stream, api, injected
 from cluster_client import Cluster, wait_until
 from installed import SYSTEM, apply_model, install
 
@@ -14,6 +15,14 @@ CRD = "crd/observedmodels.sidelight.dev"
 MODEL = {
     "apiVersion": "sidelight.dev/v1alpha1", "kind": "ObservedModel", "metadata": {"name": "chat"},
     "spec": {"selector": {"matchLabels": {"app": "chat"}}},
+}  # fmt: skip
+RESTRICTED = copy.deepcopy(POD)
+"""The same pod, as Pod Security `restricted` takes it."""
+RESTRICTED["spec"]["securityContext"] = {
+    "runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"},
+}  # fmt: skip
+RESTRICTED["spec"]["containers"][0]["securityContext"] = {
+    "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
 }  # fmt: skip
 KINDS = (
     "mutatingwebhookconfigurations,validatingadmissionpolicies,clusterroles,clusterrolebindings,"
@@ -77,3 +86,39 @@ def test_its_definition_deleted_first_it_is_uninstalled_as_well(empty: Cluster, 
         wait_until(lambda: not injected(pods.dry_run(namespace)), 10, "pods as they are")
     empty.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait")
     wait_until(lambda: not left(empty), 60, "nothing left")
+
+
+def test_with_roles_in_one_namespace_it_works_there_and_mends_its_secrets(
+    empty: Cluster, namespace: str
+):
+    """`watch.namespaces`: status and injection without a ClusterRole but that for the webhook's
+    configuration; a deleted key is made again.
+    """
+    install(empty, f"watch.namespaces={{{namespace}}}")
+    roles = empty.kubectl("get", "clusterroles", "--output", "name").split()
+    assert [name for name in roles if "sidelight" in name] == [
+        "clusterrole.rbac.authorization.k8s.io/sidelight-admission"
+    ]
+    secret = ("secret/sidelight-summary-key", "--namespace", SYSTEM)
+    before = empty.get(*secret)["metadata"]["uid"]
+    empty.kubectl("delete", *secret)
+    empty.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    apply_model(empty, namespace)
+    with api(empty) as pods:
+        wait_until(lambda: admitted(pods, namespace), 30, "a pod injected as the label allows")
+    again = wait_until(lambda: empty.get(*secret), 30, "the key made again")
+    assert again["metadata"]["uid"] != before
+    assert again["data"]["current"]
+    logs = [
+        empty.kubectl("logs", f"deployment/sidelight-{role}", "--namespace", SYSTEM)
+        for role in ("webhook", "controller")
+    ]
+    assert "forbidden" not in "".join(logs).lower()
+
+
+def admitted(pods: Api, namespace: str) -> bool:
+    """Whether a pod comes in with a sidecar; refused it is until the label is known."""
+    try:
+        return injected(pods.dry_run(namespace, RESTRICTED))
+    except AssertionError:
+        return False

@@ -30,8 +30,9 @@ from sidelight_operator.webhook.view import ClusterView
 
 logger = logging.getLogger("sidelight.webhook")
 
-LABEL_SECONDS = 15.0
-"""How often a namespace's labels are read where they cannot be watched. They seldom change."""
+LABEL_SECONDS = 5.0
+"""How often a namespace's labels are read where they cannot be watched. A Pod Security level that
+was tightened just before may refuse a pod for what is added to it; its owner tries again."""
 LIST_SECONDS = 1.0
 """How often the API server is asked what there is, until the view is complete: seconds at start."""
 
