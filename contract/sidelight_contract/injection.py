@@ -47,6 +47,8 @@ class InjectionRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     """Names what cannot change while the pod runs; see `inject/fingerprint.py`. "" before 0.2."""
     image: str = ""
     """Image of the sidecar, as it was asked for."""
+    previous_image: str = ""
+    """Image of before, when it was changed while the pod ran (`rollout.inPlace`)."""
     version: int = INJECTION_VERSION
 
 

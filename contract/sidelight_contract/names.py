@@ -24,6 +24,9 @@ LABEL_VERSION = "sidelight.dev/version"
 """The model version a pod serves, in its owner's words; first choice of `spec.version.labels`."""
 ANNOTATION_INJECTION = "sidelight.dev/injection"
 """On injected pods: what was decided and why (JSON, see `InjectionRecord` in `injection.py`)."""
+ANNOTATION_RESTARTED = "sidelight.dev/restarted-for"
+"""On pod templates that `rollout.policy: WhenOutdated` restarts: a word for what it was done for,
+so that it is done once."""
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "sidelight"
 
@@ -88,6 +91,8 @@ class ConditionType(StrEnum):
     """At least one request was seen by a sidecar of a pod that now exists."""
     BREAKER_OPEN = "BreakerOpen"
     """Sidelight stays out of a workload whose pods did not start because of it."""
+    UP_TO_DATE = "UpToDate"
+    """Every selected pod carries the sidecar that it would be given today."""
 
 
 class Reason(StrEnum):
@@ -163,6 +168,18 @@ class Reason(StrEnum):
     SPEC_NOT_UNDERSTOOD = "SpecNotUnderstood"
     CONFIG_NOT_WRITTEN = "ConfigNotWritten"
     BREAKER_CLOSED = "BreakerClosed"
+
+    # pods that are not as they would be made today
+    ALL_PODS_UP_TO_DATE = "AllPodsUpToDate"
+    PODS_OUTDATED = "PodsOutdated"
+    ROLLOUT_IN_PROGRESS = "RolloutInProgress"
+    ROLLOUT_WAITS = "RolloutWaits"
+    ROLLOUT_NOT_SUPPORTED = "RolloutNotSupported"
+    ROLLOUT_DID_NOT_HELP = "RolloutDidNotHelp"
+    ROLLOUT_FORBIDDEN = "RolloutForbidden"
+    WORKLOAD_RESTARTED = "WorkloadRestarted"
+    SIDECAR_IMAGE_CHANGED = "SidecarImageChanged"
+    SIDECAR_IMAGE_RESTORED = "SidecarImageRestored"
 
     # why the circuit breaker opened
     PODS_REJECTED = "PodsRejected"

@@ -255,9 +255,49 @@ class Version(Resource):
     )
 
 
+class RolloutPolicy(StrEnum):
+    """What happens to pods whose sidecar is not what it would be today."""
+
+    MANUAL = "Manual"
+    WHEN_OUTDATED = "WhenOutdated"
+
+
 class Rollout(Resource):
     """What happens to pods that are there already."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!self.inPlace || self.policy == 'WhenOutdated'",
+                "rollout.inPlace is one way of what rollout.policy WhenOutdated asks for: set both",
+            )
+        )
+    )
+
+    policy: RolloutPolicy = Field(
+        default=RolloutPolicy.MANUAL,
+        description="Pods without a sidecar that would have one, and pods whose sidecar would be "
+        "another one. Manual (default): they are reported (conditions UpToDate and Injected). "
+        "WhenOutdated: Deployments, StatefulSets and DaemonSets that nobody else keeps are "
+        "restarted by an annotation of their pod template, as kubectl rollout restart does; never "
+        "while a rollout of theirs goes on, a PodDisruptionBudget allows no disruption or the "
+        "circuit breaker is open. Needs the chart's value rollout.enabled (docs/rollout.md).",
+    )
+    workloads_at_once: int = Field(
+        default=1,
+        ge=1,
+        le=50,
+        description="How many workloads may be in a restart at the same time. One (default): the "
+        "next begins when all pods of the last are ready, so that a restart that goes wrong stays "
+        "the only one.",
+    )
+    in_place: bool = Field(
+        default=False,
+        description="Where the sidecar's image alone is old, change it in the running pod, one pod "
+        "at a time: the sidecar is restarted, the engine is not. Requests in flight have 25 s to "
+        "end; connections that last longer are cut. Default false: not every admission policy "
+        "allows it.",
+    )
     attach_running: bool = Field(
         default=False,
         description="Observe pods that were there before the ObservedModel without a restart: an "

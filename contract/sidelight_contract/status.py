@@ -56,6 +56,11 @@ class Pods(StatusPart):
     selected: int = Field(description="Pods that the selector matches and that have not ended.")
     observed: int = Field(description="Of them, those whose sidecar answered in the last round.")
     ratio: str = Field(description="`observed/selected`, as kubectl prints it.")
+    outdated: int = Field(
+        default=0,
+        description="Of the selected pods, those whose sidecar is not what injection would give "
+        "them today; condition UpToDate says what happens to them.",
+    )
     not_observed: list[NotObservedPod] = Field(
         default_factory=list,
         description=f"Selected pods without observation, by name; at most {MAX_NAMED_PODS}.",

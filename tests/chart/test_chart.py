@@ -64,6 +64,7 @@ def test_the_chart_lints(helm: Callable[..., str]) -> None:
         ("networkPolicy.metricsFrom[0].podSelector.matchLabels.a=b",),
         ("crds.install=false",),
         ("liveAttach.enabled=true",),
+        ("rollout.enabled=true",),
         ("webhook.replicas=1", "webhook.excludeNamespaces={a,b}", "logLevel=DEBUG"),
         ("imagePullSecrets[0].name=s", "nodeSelector.a=b", "priorityClassName=high"),
         ("image.sidecar.pullSecrets={a,b}",),
@@ -421,6 +422,29 @@ def test_the_webhook_is_spread_and_drains(render: Render) -> None:
     drains = [argument for argument in container["args"] if argument.startswith("--drain")]
     seconds = float(drains[0].partition("=")[2])
     assert spec["terminationGracePeriodSeconds"] > seconds + CLOSING_SECONDS + 5
+
+
+def test_rollouts_are_three_rights_more_and_limited_to_a_mark_and_an_image(render: Render) -> None:
+    """Off by default. On, admission policies tie the controller, and nobody else, to them."""
+    objects = render("rollout.enabled=true", "image.sidecar.repository=registry/sidecar")
+    more = granted(objects, "controller") - granted(render(), "controller")
+    assert more == {
+        *(("apps", kind, "patch") for kind in ("deployments", "statefulsets", "daemonsets")),
+        ("", "pods", "patch"), ("policy", "poddisruptionbudgets", "list"),
+    }  # fmt: skip
+    for part, resources, limit in (
+        ("workloads", ["deployments", "statefulsets", "daemonsets"], names.ANNOTATION_RESTARTED),
+        ("pods", ["pods"], 'c.image.startsWith("registry/sidecar:")'),
+    ):
+        policy = objects["ValidatingAdmissionPolicy", f"sidelight-rollout-{part}"]["spec"]
+        (rule,) = policy["matchConstraints"]["resourceRules"]
+        assert (rule["resources"], rule["operations"]) == (resources, ["UPDATE"])
+        user = f"system:serviceaccount:{NAMESPACE}:sidelight-controller"
+        assert user in policy["matchConditions"][0]["expression"]
+        assert limit in policy["validations"][0]["expression"]
+        binding = objects["ValidatingAdmissionPolicyBinding", f"sidelight-rollout-{part}"]["spec"]
+        assert binding["policyName"] == f"sidelight-rollout-{part}"
+        assert binding["validationActions"] == ["Deny"]
 
 
 def test_live_attach_is_one_right_more_and_limited_to_the_tap(render: Render) -> None:

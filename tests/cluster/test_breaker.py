@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from cluster_client import ROOT, Cluster, wait_until
-from installed import apply_model, condition, install, installed, status
+from installed import apply_model, condition, install, installed, status, until_asked
 
 ENGINE = (ROOT / "examples/llm.yaml").read_text()
 
@@ -69,6 +69,7 @@ def test_a_quota_that_only_the_sidecar_exceeds(sidelight: Cluster, namespace: st
     nothing.
     """
     apply_model(sidelight, namespace)
+    until_asked(sidelight, namespace)
     sidelight.kubectl(
         "create", "quota", "tight", "--namespace", namespace, "--hard=requests.cpu=100m"
     )
@@ -98,6 +99,7 @@ def test_a_sidecar_that_fails_and_an_upgrade_that_mends_it(sidelight: Cluster, n
     right image closes the breakers again.
     """
     apply_model(sidelight, namespace, "well")
+    until_asked(sidelight, namespace, "well")
     deploy(sidelight, namespace, "well")
     observed = serves(sidelight, namespace, "well")
     assert has_sidecar(observed)

@@ -100,3 +100,14 @@ def test_never_ready_is_told_by_the_ready_condition() -> None:
     assert never_ready({"metadata": {}, "status": {"phase": "Pending"}})
     assert not never_ready(pod_body("chat-a"))
     assert not never_ready({"metadata": {}, "status": {"phase": "Running"}})
+
+
+def test_a_sidecar_that_does_not_come_back_with_its_new_image_is_trouble() -> None:
+    """The kubelet shows the old one's good end for as long as it cannot pull the new one."""
+    ended = {"terminated": {"exitCode": 0, "finishedAt": AFTER}}
+    pod = stuck("sidelight", ended)
+    pod["status"]["conditions"][0]["lastTransitionTime"] = "2026-11-24T12:00:00Z"
+    for seconds, reason in ((40, None), (50, Reason.SIDECAR_IMAGE_NOT_PULLED)):
+        found = trouble_of(pod, START + timedelta(seconds=seconds), changed=True)
+        assert (found and found.reason) == reason
+        assert seen(pod, seconds) is None

@@ -61,6 +61,7 @@ def deployment_body(name: str = "chat", **spec: Any) -> Json:
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {
             "name": name, "namespace": "llm", "uid": f"uid-deployment-{name}", "generation": 3,
+            "resourceVersion": "3",
         },
         "spec": {"replicas": 1, "template": {"metadata": {"labels": {"app": "chat"}}}, **spec},
         "status": {
@@ -127,7 +128,14 @@ def pod_body(
                 {"kind": kind, "name": by, "controller": True} for kind, by in filter(None, [owner])
             ],
         },
-        "spec": {"containers": [{"name": "engine", "image": image}]},
+        "spec": {
+            "containers": [{"name": "engine", "image": image}],
+            "initContainers": [
+                {"name": name, "image": sidecar_image}
+                for name in (names.SIDECAR_CONTAINER,)
+                if injected_for
+            ],
+        },
         "status": {
             "phase": phase, "podIP": ip, "startTime": created,
             "conditions": [
@@ -173,6 +181,7 @@ class FakeKube:
         self.pods: list[Json] = []
         self.config_maps: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
+        self.budgets: list[Json] = []
         self.workloads: dict[tuple[str, str], Json] = {("deployment", "chat"): deployment_body()}
         self.writes: list[str] = []
         self.fault: Callable[[str], KubeError | None] | None = None
@@ -245,6 +254,36 @@ class FakeKube:
             for event in self.events.values():
                 if event["reason"] == reason:
                     yield copy.deepcopy(event)
+
+    async def list_budgets(self, namespace: str) -> AsyncIterator[Json]:
+        with self._do("list budgets"):
+            for budget in self.budgets:
+                yield copy.deepcopy(budget)
+
+    async def patch_workload(self, namespace: str, kind: str, name: str, patch: Json) -> None:
+        with self._do("patch workload"):
+            found = self.workloads[kind, name]
+            version = found["metadata"].get("resourceVersion")
+            if patch["metadata"]["resourceVersion"] != version:
+                raise ConflictError(f"PATCH {name}", "409 changed", 409)
+            self.workloads[kind, name] = apply_merge_patch(found, patch)
+            metadata = self.workloads[kind, name]["metadata"]
+            metadata["generation"] += 1
+            metadata["resourceVersion"] = str(metadata["generation"])
+
+    async def patch_pod(self, namespace: str, name: str, patch: Json) -> None:
+        with self._do("patch pod"):
+            (pod,) = [pod for pod in self.pods if pod["metadata"]["name"] == name]
+            metadata = pod["metadata"]
+            for key in ("uid", "resourceVersion"):
+                if patch["metadata"][key] != metadata[key]:
+                    raise ConflictError(f"PATCH {name}", "409 changed", 409)
+            metadata["annotations"] |= patch["metadata"]["annotations"]
+            metadata["resourceVersion"] += "0"
+            for change in patch["spec"]["initContainers"]:
+                for container in pod["spec"]["initContainers"]:
+                    if container["name"] == change["name"]:
+                        container.update(change)
 
     async def get_workload(self, namespace: str, kind: str, name: str) -> Json | None:
         with self._do("get workload"):

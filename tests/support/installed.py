@@ -1,5 +1,6 @@
 """Sidelight, installed by its chart in the cluster of the tests."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,3 +73,23 @@ def apply_model(cluster: Cluster, namespace: str, name: str = "chat", **spec: An
         lambda: status(cluster, namespace, name).get("observedGeneration") == generation,
         40, "the controller's status of this spec",
     )  # fmt: skip
+
+
+def until_asked(cluster: Cluster, namespace: str, name: str = "chat") -> None:
+    """Return once the API server asks the webhook about pods `app: NAME`: it learns
+    of the namespace with its first ObservedModel, and not at once.
+    """
+    engine = {"name": "engine", "image": f"{PREFIX}/llama-server:dev"}
+    engine |= {"command": ["llama-server"], "args": ["--port", "8080"]}
+    pod = {
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "never-made", "labels": {"app": name}},
+        "spec": {"containers": [engine]},
+    }  # fmt: skip
+
+    def injected() -> bool:
+        dry_run = ("create", "--dry-run=server", "--output=json", "--filename=-")
+        made = json.loads(cluster.kubectl(*dry_run, "-n", namespace, stdin=json.dumps(pod)))
+        return "sidelight.dev/injection" in made["metadata"].get("annotations", {})
+
+    wait_until(injected, 30, "the API server asks the webhook")

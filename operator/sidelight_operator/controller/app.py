@@ -16,7 +16,7 @@ from sidelight_operator import __version__
 from sidelight_operator.controller.breaker import Installed
 from sidelight_operator.controller.collect import Collector
 from sidelight_operator.controller.decision import injection_settings, planner
-from sidelight_operator.controller.health import Pulse, health_app
+from sidelight_operator.controller.health import TICK_SECONDS, Pulse, health_app
 from sidelight_operator.controller.logs import configure_logging
 from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.own_objects import OwnObjects
@@ -57,6 +57,8 @@ async def _main(settings: Settings) -> None:
         aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
     ):
         metrics = Metrics()
+        metrics.watch_age_seconds.set_function(lambda: time.monotonic() - changes.last_event)
+        kube.observe = metrics.api_request
         own = OwnObjects(kube, settings.installation, clock=_now, metrics=metrics)
         reconciler = Reconciler(
             kube=kube,
@@ -78,6 +80,7 @@ async def _main(settings: Settings) -> None:
                 loop = tasks.create_task(
                     poll(reconciler, changes, pulse, settings.interval_seconds)
                 )
+                ticking = tasks.create_task(tick(pulse, metrics))
                 wanted = Changes()
                 keeping = tasks.create_task(own.run(wanted))
                 watch = kopf.operator(
@@ -87,7 +90,7 @@ async def _main(settings: Settings) -> None:
                     clusterwide=not settings.namespaces,
                     namespaces=settings.namespaces,
                 )
-                tasks.create_task(_until_stopped(watch, loop, keeping))
+                tasks.create_task(_until_stopped(watch, loop, keeping, ticking))
         finally:
             await runner.cleanup()
 
@@ -110,7 +113,10 @@ async def poll(
     while True:
         started = time.monotonic()
         try:
-            await reconciler.round()
+            await reconciler.round(due=changes.taken())
+            behind = changes.behind(reconciler.generations)
+            pulse.watch(behind=behind)
+            reconciler.metrics.watch_behind.set(behind)
             pulse.ready = True
         except KubeError as error:
             reconciler.metrics.errors.labels("ListModels").inc()
@@ -118,3 +124,10 @@ async def poll(
         pulse.beat()
         await changes.wait(max(interval_seconds - (time.monotonic() - started), SETTLE_SECONDS))
         await asyncio.sleep(SETTLE_SECONDS)
+
+
+async def tick(pulse: Pulse, metrics: Metrics) -> None:
+    """Look at the clock again and again: how late that is says how busy the event loop is."""
+    while True:
+        metrics.loop_lag_seconds.set(pulse.tick())
+        await asyncio.sleep(TICK_SECONDS)

@@ -139,6 +139,8 @@ def _may_go(pod: PodView) -> bool:
 
 def _of_before(pod: PodView, model: Model, installed: Installed) -> bool:
     """Whether the pod was made under another spec or by another release."""
+    if pod.injection.previous_image:
+        return False  # it has the present image since a moment ago
     old_image = pod.injection.image != installed.image and pod.created < installed.since
     return old_image or pod.created < model.changed
 

@@ -26,6 +26,7 @@ from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
 from sidelight_operator.controller.models import Model, format_time
 from sidelight_operator.controller.pods import PodView, Refusal
+from sidelight_operator.controller.rollout import RolloutPlan
 
 STARTING = timedelta(minutes=2)
 """A younger pod that is not running or ready yet is starting: in the status, but no Event."""
@@ -81,6 +82,7 @@ def evaluate(
     now: datetime,
     *,
     breaker: Breaker = NO_BREAKER,
+    rollout: RolloutPlan | None = None,
     problem: Refusal | None = None,
     told: AbstractSet[tuple[str, Reason]] = frozenset(),
 ) -> Evaluation:
@@ -92,6 +94,7 @@ def evaluate(
         answers: by pod uid, for the pods that were asked.
         now: for conditions that change.
         breaker: the circuit breaker after this round.
+        rollout: what happens to pods that are not up to date.
         problem: why the round could not be done whole; it becomes the reason of Ready.
         told: pods and reasons of which an Event was made in an earlier round.
     """
@@ -108,11 +111,12 @@ def evaluate(
         _injected(model, pods),
         _traffic_observed(pods, whole),
         _breaker_open(breaker),
+        *_up_to_date(rollout),
     )
     status = ObservedModelStatus(
         observed_generation=model.generation,
         conditions=[_condition(model, now, judged) for judged in conditions],
-        pods=_pods_status(len(pods), missing),
+        pods=_pods_status(pods, missing),
         interception=_modes(model, pods, answers),
         breaker=list(breaker.entries),
         window_seconds=WINDOW_SECONDS,
@@ -219,6 +223,12 @@ def _breaker_open(breaker: Breaker) -> Judged:
     return kind, "True", Reason(breaker.entries[-1].reason), message
 
 
+def _up_to_date(rollout: RolloutPlan | None) -> tuple[Judged, ...]:
+    if rollout is None:
+        return ()
+    return ((ConditionType.UP_TO_DATE, rollout.status, rollout.reason, rollout.message),)
+
+
 def _all(count: int) -> str:
     return "the selected pod is" if count == 1 else f"all {count} selected pods are"
 
@@ -243,13 +253,15 @@ def previous_condition(model: Model, kind: ConditionType) -> dict[str, str]:
     return next((found for found in conditions if found.get("type") == kind), {})
 
 
-def _pods_status(selected: int, missing: Sequence[tuple[PodView, Refusal]]) -> Pods:
+def _pods_status(pods: Sequence[PodView], missing: Sequence[tuple[PodView, Refusal]]) -> Pods:
+    selected = len(pods)
     observed = selected - len(missing)
     named = sorted(missing, key=lambda item: item[0].name)[:MAX_NAMED_PODS]
     return Pods(
         selected=selected,
         observed=observed,
         ratio=f"{observed}/{selected}",
+        outdated=sum(pod.outdated for pod in pods),
         not_observed=[
             NotObservedPod(name=pod.name, reason=why.reason, message=why.message)
             for pod, why in named

@@ -1,4 +1,9 @@
-"""The controller's own HTTP port: /metrics, /healthz, /readyz."""
+"""The controller's own HTTP port: /metrics, /healthz, /readyz.
+
+`/healthz` fails for what a restart may mend: rounds that do not end, an event loop that stands
+still, a watch that brings nothing while the API server's lists have something new. An API server
+that is away is none of these.
+"""
 
 from collections.abc import Callable
 
@@ -13,23 +18,53 @@ LONGEST_ROUND_SECONDS = 60.0
 """Never called stuck before this: a first round over a large fleet takes its time."""
 
 
+WATCH_SECONDS = 120.0
+"""For that long the watch may lack what lists have: kopf opens it anew within 70 seconds."""
+TICK_SECONDS = 1.0
+"""Between two looks at the clock."""
+LOOP_SECONDS = 30.0
+"""For that long the event loop may stand still."""
+
+
 class Pulse:
-    """When the loop last came round, and whether it ever got an answer from the API server."""
+    """When things last happened that must go on happening."""
 
     def __init__(self, interval_seconds: float, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._limit = max(STUCK_INTERVALS * interval_seconds, LONGEST_ROUND_SECONDS)
-        self._last = monotonic()
+        self._last = self._ticked = monotonic()
+        self._behind_since: float | None = None
         self.ready = False
+        """Whether the API server ever gave an answer."""
 
     def beat(self) -> None:
         """A round has ended, well or not."""
         self._last = self._monotonic()
 
+    def tick(self) -> float:
+        """The event loop is alive; by how many seconds this is late."""
+        now = self._monotonic()
+        late, self._ticked = max(now - self._ticked - TICK_SECONDS, 0.0), now
+        return late
+
+    def watch(self, *, behind: bool) -> None:
+        """Whether the watch lacks something that the last list had."""
+        if not behind:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = self._monotonic()
+
     @property
-    def stuck(self) -> bool:
-        """Whether the loop hangs: a restart may help, unlike with an API server that is away."""
-        return self._monotonic() - self._last > self._limit
+    def stuck(self) -> str:
+        """What stands still; "" for nothing."""
+        now = self._monotonic()
+        if now - self._last > self._limit:
+            return "the rounds: none has ended for too long"
+        if now - self._ticked > LOOP_SECONDS:
+            return "the event loop: it was busy for too long"
+        if self._behind_since is not None and now - self._behind_since > WATCH_SECONDS:
+            return "the watch of ObservedModels: it lacks what lists have"
+        return ""
 
 
 def health_app(
@@ -39,7 +74,7 @@ def health_app(
 
     async def healthz(_: web.Request) -> web.Response:
         if pulse.stuck:
-            return web.Response(status=503, text="the loop has not come round\n")
+            return web.Response(status=503, text=f"{pulse.stuck}\n")
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:

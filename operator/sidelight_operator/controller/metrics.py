@@ -1,8 +1,9 @@
-"""The controller's own metrics, in a registry of its own. docs/metrics.md has a row for each."""
+"""The controller's own metrics, in a registry of its own. docs/controller.md has a row for each."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _ROUND_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 
 
 class Metrics:
@@ -14,6 +15,66 @@ class Metrics:
             "sidelight_controller_round_duration_seconds",
             "Duration of a round over all ObservedModels.",
             buckets=_ROUND_BUCKETS,
+            registry=self.registry,
+        )
+        self.reconcile_seconds = Histogram(
+            "sidelight_controller_reconcile_duration_seconds",
+            "Duration of one ObservedModel's part of a round.",
+            buckets=_ROUND_BUCKETS,
+            registry=self.registry,
+        )
+        self.queue_age_seconds = Histogram(
+            "sidelight_controller_queue_age_seconds",
+            "Time an ObservedModel waited: from the change that was seen, else from the beginning "
+            "of the round, to the beginning of its part.",
+            buckets=_ROUND_BUCKETS,
+            registry=self.registry,
+        )
+        self.watch_age_seconds = Gauge(
+            "sidelight_controller_watch_last_event_age_seconds",
+            "Seconds since the watch of ObservedModels last brought one. A quiet cluster brings "
+            "none; see watch_behind.",
+            registry=self.registry,
+        )
+        self.watch_behind = Gauge(
+            "sidelight_controller_watch_behind",
+            "1 while the API server lists an ObservedModel, or a generation of one, that the watch "
+            "has not brought.",
+            registry=self.registry,
+        )
+        self.loop_lag_seconds = Gauge(
+            "sidelight_controller_loop_lag_seconds",
+            "By how much the event loop was last late for a task that was due.",
+            registry=self.registry,
+        )
+        self.api_seconds = Histogram(
+            "sidelight_controller_api_request_duration_seconds",
+            "Duration of requests to the API server; code 0: there was no answer.",
+            ["verb", "resource", "code"],
+            buckets=_CALL_BUCKETS,
+            registry=self.registry,
+        )
+        self.workloads_restarted = Counter(
+            "sidelight_controller_workloads_restarted",
+            "Workloads restarted by rollout.policy WhenOutdated.",
+            registry=self.registry,
+        )
+        self.images_changed = Counter(
+            "sidelight_controller_images_changed",
+            "Sidecar images changed in running pods, and changed back.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.breakers_open = Gauge(
+            "sidelight_controller_breakers_open",
+            "Workloads that the circuit breaker keeps Sidelight out of.",
+            ["namespace", "observed_model"],
+            registry=self.registry,
+        )
+        self.pods_outdated = Gauge(
+            "sidelight_controller_pods_outdated",
+            "Selected pods whose sidecar is not what injection would give them today.",
+            ["namespace", "observed_model"],
             registry=self.registry,
         )
         self.errors = Counter(
@@ -54,3 +115,7 @@ class Metrics:
             "Statuses written; a round without change writes none.",
             registry=self.registry,
         )
+
+    def api_request(self, verb: str, resource: str, code: int, seconds: float) -> None:
+        """Count a request to the API server."""
+        self.api_seconds.labels(verb, resource, str(code)).observe(seconds)

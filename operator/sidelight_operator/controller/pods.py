@@ -3,7 +3,7 @@
 Five thousand raw pods are some 150 MB; as `PodView` they are a few.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +32,8 @@ class Injection:
     config_hash: str = ""
     image: str = ""
     """Of the sidecar."""
+    previous_image: str = ""
+    """Of the sidecar, before it was changed while the pod ran."""
     admin_port: int = names.ADMIN_PORT
     """Where the sidecar is asked for its summary."""
 
@@ -42,6 +44,14 @@ class Refusal:
 
     reason: Reason
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What injection would give a pod today."""
+
+    config_hash: str
+    image: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,32 @@ class PodView:
     trouble: Refusal | None = None
     """Why it does not start, when that is because of Sidelight."""
     resource_version: str = ""
+    target: Target | None = None
+    """What it would be given today; None when it would be left alone."""
+    annotation: str = ""
+    """The record of its injection, as it is written on it; kept where it may be rewritten."""
+    labels: Mapping[str, str] | None = None
+    """Kept where it may be disrupted without its workload."""
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it carries a sidecar that would be another one today."""
+        if not self.model or self.tap is not None or self.target is None:
+            return False
+        return self.target != Target(self.injection.config_hash, self.injection.image)
+
+    @property
+    def image_outdated(self) -> bool:
+        """Whether its sidecar's image is all that would be another one today."""
+        known = self.target is not None and bool(self.injection.config_hash)
+        same = known and self.target == Target(self.injection.config_hash, self.target_image)
+        return self.outdated and same
+
+    @property
+    def target_image(self) -> str:
+        """The image that its sidecar would have today; "" for a pod that would have none."""
+        return self.target.image if self.target else ""
+
     tap: Tap | None = None
     """The ephemeral container that observes it, of whatever ObservedModel."""
     candidate: Candidate | None = None
@@ -148,6 +184,7 @@ def injection_of(record: InjectionRecord) -> Injection:
         container=record.container,
         config_hash=record.config_hash,
         image=record.image,
+        previous_image=record.previous_image,
         admin_port=record.admin_port,
     )
 

@@ -25,8 +25,11 @@ from sidelight_operator.controller.models import Model, parse_model
 from sidelight_operator.controller.objects import ensure_config
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rejections import find_rejections, list_rejections
+from sidelight_operator.controller.rolling import Rolling
+from sidelight_operator.controller.rollout import RolloutPlan
 from sidelight_operator.controller.summary_key import Tokens
 from sidelight_operator.controller.survey import Survey, survey
+from sidelight_operator.controller.targets import Targets
 from sidelight_operator.inject import InjectionSettings
 from sidelight_operator.kube import ConflictError, KubeClient, KubeError, NotFoundError
 
@@ -61,36 +64,50 @@ class Reconciler:
         self.metrics = metrics or Metrics()
         self._teller = Teller(kube, clock, self.metrics)
         self._tokens = tokens
+        self._rolling = Rolling(kube, self.metrics)
+        self._targets = Targets()
+        self.generations: dict[str, int] = {}
+        """Of the ObservedModels that the last round listed, by uid."""
         self._told: dict[str, set[tuple[str, Reason]]] = {}
         injection = injection or InjectionSettings(installed.image)
         self._attaching = Attaching(kube, collector, injection, clock)
 
-    async def round(self) -> None:
+    async def round(self, due: float | None = None) -> None:
         """Look at every model once.
+
+        Args:
+            due: since when the round was due, on the monotonic clock; None: since now.
 
         Raises:
             KubeError: not even the list of ObservedModels could be read.
         """
         started = time.monotonic()
         models = [parse_model(body) for body in await self._kube.list_models()]
+        self.generations = {model.uid: model.generation for model in models}
         self.metrics.models.set(len(models))
+        self.metrics.breakers_open.clear()
+        self.metrics.pods_outdated.clear()
         self.metrics.pods_selected.clear()
         self.metrics.pods_not_observed.clear()
         known = {model.uid for model in models}
         self._told = {uid: told for uid, told in self._told.items() if uid in known}
+        self._targets.forget_models(but=known)
         neighbours: dict[str, list[Model]] = {}
         for model in models:
             neighbours.setdefault(model.namespace, []).append(model)
         async with asyncio.TaskGroup() as tasks:
             for model in models:
-                tasks.create_task(self._guarded(model, neighbours[model.namespace]))
+                around = neighbours[model.namespace]
+                tasks.create_task(self._guarded(model, around, due or started))
         await self._attaching.end_forgotten(models)
         self.metrics.round_seconds.observe(time.monotonic() - started)
 
-    async def _guarded(self, model: Model, neighbours: Sequence[Model]) -> None:
+    async def _guarded(self, model: Model, neighbours: Sequence[Model], due: float) -> None:
         async with self._slots:
+            self.metrics.queue_age_seconds.observe(time.monotonic() - due)
             try:
-                await self._reconcile(model, neighbours)
+                with self.metrics.reconcile_seconds.time():
+                    await self._reconcile(model, neighbours)
             except NotFoundError:
                 logger.info("observed model went away", extra={"model": model.key})
             except KubeError as error:
@@ -106,6 +123,7 @@ class Reconciler:
         told = self._told.setdefault(model.uid, set())
         seen, breaker = Survey(), Breaker()
         attached: Sequence[Told] = ()
+        rollout: RolloutPlan | None = None
         answers: dict[str, Answer] = {}
         if model.spec is None:
             why = f"the spec is not understood by this release: {model.spec_error}"
@@ -122,17 +140,22 @@ class Reconciler:
                 model, labels, (seen.pods, answers), credentials
             )
             seen = replace(seen, pods=pods)
+            rollout = await self._rolling.plan(model, seen.pods, breaker_open=bool(breaker.entries))
         result = evaluate(
-            model, seen.pods, answers, self._clock(), breaker=breaker, problem=problem, told=told
-        )
+            model, seen.pods, answers, self._clock(),
+            breaker=breaker, rollout=rollout, problem=problem, told=told,
+        )  # fmt: skip
         self._count(model, len(seen.pods), result)
         # Events first: what the status says already would not be told by a controller that comes
         # after this one. Told twice, they are the same Event.
-        for event in (*attached, *result.events):
+        rolled = self._rolling.events(rollout) if rollout else ()
+        for event in (*attached, *result.events, *rolled):
             await self._teller.tell(model, event)
             told.add((event.subject, event.reason))
         await self._write(model, result)
         await self._replace(model, breaker)
+        if rollout:
+            await self._rolling.carry_out(model, rollout)
         subjects = {pod.name for pod in seen.pods}
         told.intersection_update({pair for pair in told if pair[0] in subjects})
 
@@ -140,7 +163,7 @@ class Reconciler:
         self, model: Model, neighbours: Sequence[Model], labels: Mapping[str, str]
     ) -> tuple[Survey, Breaker]:
         scene = Scene(model, neighbours, labels, self._plan, self._clock())
-        seen = await survey(self._kube, scene)
+        seen = await survey(self._kube, scene, self._targets)
         events = await list_rejections(self._kube, model.namespace)
         rejections = await find_rejections(self._kube, events, scene)
         pods = (*seen.pods, *seen.failed)
@@ -176,6 +199,9 @@ class Reconciler:
     def _count(self, model: Model, selected: int, result: Evaluation) -> None:
         labels = (model.namespace, model.name)
         self.metrics.pods_selected.labels(*labels).set(selected)
+        self.metrics.breakers_open.labels(*labels).set(len(result.status.breaker))
+        if result.status.pods is not None:
+            self.metrics.pods_outdated.labels(*labels).set(result.status.pods.outdated)
         for reason, count in result.not_observed.items():
             self.metrics.pods_not_observed.labels(*labels, reason).set(count)
             if reason in _COLLECT_REASONS:

@@ -18,6 +18,9 @@ from sidelight_operator.kube import Json
 
 PATIENCE = timedelta(seconds=30)
 """For an image or a container that does not come: the kubelet tries again after 10 and 20 s."""
+COMEBACK = timedelta(seconds=45)
+"""For a sidecar whose image was changed: the pod is unready meanwhile, and an image of 80 MB may
+still have to be pulled."""
 _SAME_MOMENT = timedelta(seconds=1)
 """The kubelet takes `startTime` and a new condition's time separately, in whole seconds."""
 _MESSAGE_LIMIT = 300
@@ -45,11 +48,21 @@ def never_ready(pod: Json) -> bool:
     return since <= _SAME_MOMENT
 
 
-def trouble_of(pod: Json, now: datetime) -> Refusal | None:
-    """Why an injected pod does not start, if one of Sidelight's containers is why."""
-    fresh = never_ready(pod)
+def trouble_of(pod: Json, now: datetime, *, changed: bool = False) -> Refusal | None:
+    """Why an injected pod does not start, if one of Sidelight's containers is why.
+
+    Args:
+        pod: as the API server has it.
+        now: to tell what is a hiccup.
+        changed: whether the sidecar's image was changed while the pod ran. Then its path is broken
+            while there is none, and less is waited for.
+    """
+    fresh = changed or never_ready(pod)
+    patient = fresh and not changed and now - _begun(pod) < PATIENCE
     for container in _ours(pod):
-        found = _trouble(container, pod, now, fresh=fresh)
+        found = _trouble(container, pod, fresh=fresh, patient=patient)
+        if found is None and changed and container["name"] == names.SIDECAR_CONTAINER:
+            found = _stayed_away(container, now)
         if found is not None:
             return found
     return None
@@ -63,14 +76,13 @@ def _ours(pod: Json) -> Iterator[Json]:
                 yield container
 
 
-def _trouble(container: Json, pod: Json, now: datetime, *, fresh: bool) -> Refusal | None:
+def _trouble(container: Json, pod: Json, *, fresh: bool, patient: bool) -> Refusal | None:
     name, restarts = container["name"], container.get("restartCount", 0)
     state = container.get("state") or {}
     waiting = (state.get("waiting") or {}).get("reason", "")
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     failed = bool(ended.get("exitCode"))
     looping = waiting == "CrashLoopBackOff"
-    patient = fresh and now - _begun(pod) < PATIENCE
     if waiting in _NEVER_PULLED or (waiting in _NOT_PULLED and fresh and not patient):
         said = f"image {container.get('image', '')} of container {name}: {_said(state, waiting)}"
         return Refusal(Reason.SIDECAR_IMAGE_NOT_PULLED, said)
@@ -83,6 +95,18 @@ def _trouble(container: Json, pod: Json, now: datetime, *, fresh: bool) -> Refus
     elif (looping and restarts) or (fresh and failed and restarts > 1):
         return Refusal(Reason.SIDECAR_CRASHED, _ended(name, restarts, ended))
     return None
+
+
+def _stayed_away(container: Json, now: datetime) -> Refusal | None:
+    """The kubelet ends the old sidecar before it pulls the new image, and goes on to show its
+    good end while it cannot (Kubernetes 1.34).
+    """
+    ended = (container.get("state") or {}).get("terminated")
+    if not ended or now - parse_time(ended["finishedAt"]) < COMEBACK:
+        return None
+    seconds = int(COMEBACK.total_seconds())
+    message = f"container {container['name']} did not come back with its new image in {seconds} s"
+    return Refusal(Reason.SIDECAR_IMAGE_NOT_PULLED, message)
 
 
 def _begun(pod: Json) -> datetime:

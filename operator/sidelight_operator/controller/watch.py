@@ -4,7 +4,8 @@ Only `on.event`: no finalizer, no annotation on a user's object, nothing to clea
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
@@ -15,12 +16,17 @@ from sidelight_contract import names
 class Changes:
     """Tells the loop that an ObservedModel came, went, or has another spec."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._changed = asyncio.Event()
         self._generations: dict[str, int] = {}
+        self._since: float | None = None
+        self.last_event = monotonic()
+        """When the watch last brought anything."""
 
     def saw(self, kind: str | None, metadata: Mapping[str, Any]) -> None:
         """One event of the watch; our own writes to the status leave the generation alone."""
+        self.last_event = self._monotonic()
         uid, generation = str(metadata["uid"]), int(metadata.get("generation", 0))
         if kind == "DELETED":
             self._generations.pop(uid, None)
@@ -28,7 +34,18 @@ class Changes:
             return
         else:
             self._generations[uid] = generation
+        self._since = self._since or self.last_event
         self._changed.set()
+
+    def taken(self) -> float | None:
+        """Since when a change waits that nobody has acted on; from now on somebody does."""
+        since, self._since = self._since, None
+        return since
+
+    def behind(self, listed: Mapping[str, int]) -> bool:
+        """Whether the watch lacks one of these uids, or its generation."""
+        known = self._generations
+        return any(known.get(uid, -1) < generation for uid, generation in listed.items())
 
     async def wait(self, seconds: float) -> None:
         """Return after a change, else after `seconds`."""

@@ -8,6 +8,7 @@ answers stay raw dicts.
 # The package is annotated only in part.
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -19,6 +20,7 @@ from kubernetes.aio.config.config_exception import ConfigException
 
 from sidelight_contract import names
 from sidelight_operator.kube.client import ConflictError, Json, KubeError, NotFoundError
+from sidelight_operator.kube.timing import Observe, ignore, resource_of
 
 PAGE = 500
 """Objects in one page of a list: kubectl's own number, a few MB of pods."""
@@ -39,6 +41,7 @@ _WORKLOADS = {
     "cronjob": ("batch/v1", "cronjobs"),
     "rollout": ("argoproj.io/v1alpha1", "rollouts"),
 }
+_OK = 200
 _NOT_FOUND = 404
 _CONFLICT = 409
 _MESSAGE_LIMIT = 500
@@ -77,6 +80,8 @@ class ApiClient:
 
     def __init__(self, api: client.ApiClient, namespaces: Sequence[str] = ()) -> None:
         self._api = api
+        self.observe: Observe = ignore
+        """Told of every request."""
         self._namespaces = namespaces
 
     async def list_models(self) -> list[Json]:
@@ -155,6 +160,21 @@ class ApiClient:
         path = _workload_path(namespace, kind, name)
         return await self._get(path) if path else None
 
+    async def list_budgets(self, namespace: str) -> AsyncIterator[Json]:
+        """See `KubeClient`."""
+        path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+        async for item in self._list(path, {}):
+            yield item
+
+    async def patch_workload(self, namespace: str, kind: str, name: str, patch: Json) -> None:
+        """See `KubeClient`."""
+        await self._request("PATCH", _workload_path(namespace, kind, name), patch)
+
+    async def patch_pod(self, namespace: str, name: str, patch: Json) -> None:
+        """See `KubeClient`."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        await self._request("PATCH", path, patch, content="strategic-merge-patch+json")
+
     async def list_events(self, namespace: str, reason: str) -> AsyncIterator[Json]:
         """See `KubeClient`."""
         path = f"/api/v1/namespaces/{namespace}/events"
@@ -204,6 +224,19 @@ class ApiClient:
     async def _request(
         self, method: str, path: str, body: Json | None = None, *, content: str = ""
     ) -> Json:
+        started, code = time.monotonic(), 0
+        try:
+            result = await self._answer(method, path, body, content)
+        except KubeError as error:
+            code = error.status
+            raise
+        else:
+            code = _OK
+            return result
+        finally:
+            self.observe(method, resource_of(path), code, time.monotonic() - started)
+
+    async def _answer(self, method: str, path: str, body: Json | None, content: str) -> Json:
         what = f"{method} {path.partition('?')[0]}"
         headers = {"Accept": "application/json"}
         if body is not None:

@@ -89,6 +89,26 @@ class KubeClient(Protocol):
         """A workload by its kind in lower case; None when it, or its kind, is not known."""
         ...
 
+    def list_budgets(self, namespace: str) -> AsyncIterator[Json]:
+        """The PodDisruptionBudgets of a namespace."""
+        ...
+
+    async def patch_workload(self, namespace: str, kind: str, name: str, patch: Json) -> None:
+        """Change a workload by merge patch; its kind is one that `get_workload` knows.
+
+        Raises:
+            ConflictError: `patch` names a resourceVersion, and it has another one.
+        """
+        ...
+
+    async def patch_pod(self, namespace: str, name: str, patch: Json) -> None:
+        """Change a pod by strategic merge patch, in which containers are told by their names.
+
+        Raises:
+            ConflictError: `patch` names a uid or resourceVersion, and it has another one.
+        """
+        ...
+
     def list_events(self, namespace: str, reason: str) -> AsyncIterator[Json]:
         """The Events of a namespace that have this reason."""
         ...
