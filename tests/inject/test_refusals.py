@@ -21,6 +21,13 @@ CASES: dict[str, tuple[Reason, dict[str, Any], list[Any], dict[str, str]]] = {
     ),
     "host network": (Reason.HOST_NETWORK, pod(hostNetwork=True), [model()], {}),
     "windows": (Reason.UNSUPPORTED_POD, pod(os={"name": "windows"}), [model()], {}),
+    "two containers of one name": (
+        Reason.UNSUPPORTED_POD, pod(engine(), engine(image="other")), [model()], {},
+    ),
+    "an init container named as a container": (
+        Reason.UNSUPPORTED_POD,
+        pod(engine(), initContainers=[{"name": engine()["name"], "image": "x"}]), [model()], {},
+    ),
     "unknown engine": (
         Reason.ENGINE_UNKNOWN, pod({"name": "c", "image": "nginx"}), [model()], {},
     ),

@@ -56,13 +56,21 @@ def _on_windows(spec: Json) -> bool:
 
 
 def _check_names(spec: Json) -> None:
-    for key in ("containers", "initContainers", "volumes"):
-        for entry in spec.get(key) or ():
-            if entry.get("name") in _OWN_NAMES:
+    for keys in (("containers", "initContainers"), ("volumes",)):
+        seen: set[object] = set()
+        for key, name in ((k, entry.get("name")) for k in keys for entry in spec.get(k) or ()):
+            if name in _OWN_NAMES:
                 raise RefusedError(
                     Reason.NAME_TAKEN,
-                    f"the pod has an entry {entry['name']} of its own in {key}; rename it",
+                    f"the pod has an entry {name} of its own in {key}; rename it",
                 )
+            if name in seen:
+                raise RefusedError(
+                    Reason.UNSUPPORTED_POD,
+                    f"two entries in {' and '.join(keys)} are named {name}, which the API server "
+                    "does not allow; rename one",
+                )
+            seen.add(name)
     for port in _declared(spec):
         if port.get("name") == names.ADMIN_PORT_NAME:
             raise RefusedError(
