@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observed import MS, Kept
 
+from sidelight_sidecar.observer.bodies.protobuf import ProtobufError, fields
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import MAX_CHOICES, Exchange
+from sidelight_sidecar.observer.http.transaction import Context, Transaction
 from sidelight_sidecar.observer.logical import LogicalRequests
-from sidelight_sidecar.observer.protobuf import ProtobufError, fields
 from sidelight_sidecar.observer.replay import Lines
 from sidelight_sidecar.observer.token_counter import TokenCounter
-from sidelight_sidecar.observer.transaction import Context, Transaction
 
 META = {"id": "r", "finish_reason": {"type": "stop", "matched": 2}, "prompt_tokens": 6,
         "completion_tokens": 2, "cached_tokens": 5}  # fmt: skip

@@ -17,10 +17,10 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_contract.summary import MAX_SUMMARY_BYTES, decode_summary, encode_summary
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.frames.codec import Frame
-from sidelight_sidecar.observer import opaque
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.exchange import MAX_CHOICES, Exchange
-from sidelight_sidecar.observer.flow import Flow
+from sidelight_sidecar.observer.flows import opaque
+from sidelight_sidecar.observer.flows.flow import Flow
 from sidelight_sidecar.observer.logical import EXPIRY_SECONDS
 from sidelight_sidecar.observer.pipeline import Pipeline
 

@@ -14,21 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidelight_sidecar.frames.codec import MAX_PAYLOAD_BYTES
-from sidelight_sidecar.observer import lines, sse
-from sidelight_sidecar.observer.body import ResponseBody
-from sidelight_sidecar.observer.budget import Budget
-from sidelight_sidecar.observer.coding import (
+from sidelight_sidecar.observer.bodies import lines, sse
+from sidelight_sidecar.observer.bodies.body import ResponseBody
+from sidelight_sidecar.observer.bodies.coding import (
     FLOOR_BYTES,
     STEP_BYTES,
     CodingError,
     decoder_for,
     zstd,
 )
+from sidelight_sidecar.observer.bodies.lines import LineStream, MessageStream, TooLongError
+from sidelight_sidecar.observer.bodies.sse import EventStream, EventTooLongError
+from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.dialects.base import Dialect, Request
 from sidelight_sidecar.observer.dialects.openai import OpenAI
 from sidelight_sidecar.observer.exchange import Exchange
-from sidelight_sidecar.observer.lines import LineStream, MessageStream, TooLongError
-from sidelight_sidecar.observer.sse import EventStream, EventTooLongError
 
 MIB = 1 << 20
 READ = 65536

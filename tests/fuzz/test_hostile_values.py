@@ -20,7 +20,7 @@ from sidelight_sidecar.observer.dialects.base import Request
 from sidelight_sidecar.observer.dialects.routes import route_of
 from sidelight_sidecar.observer.engine.client import Answer
 from sidelight_sidecar.observer.engine.worker import EngineWorker
-from sidelight_sidecar.observer.http2_stream import Streams
+from sidelight_sidecar.observer.http.http2_stream import Streams
 
 ODD = {
     "a number": b"17", "a fraction": b"-0.5e-9", "a list": b'["m"]', "an object": b'{"m":{}}',

@@ -21,7 +21,7 @@ from sidelight_sidecar.observer.attached import (
     leave_word,
 )
 from sidelight_sidecar.observer.files import TokenFile
-from sidelight_sidecar.observer.tap_metrics import TAP
+from sidelight_sidecar.observer.metrics.tap import TAP
 
 TOKEN = "one that nobody guesses"
 HASH = hashlib.sha256(TOKEN.encode()).hexdigest()

@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.frames.codec import Frame
-from sidelight_sidecar.observer.detect import PREFACE, Spoken, spoken
+from sidelight_sidecar.observer.flows.detect import PREFACE, Spoken, spoken
 
 RESPONSE = b"".join(CHAT_STREAM)
 ANSWER = answer({"choices": [], "model": "m", "usage": {"completion_tokens": 1}})
@@ -272,7 +272,7 @@ def test_want_of_memory_is_not_survived(monkeypatch: pytest.MonkeyPatch) -> None
     def no_room(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("sidelight_sidecar.observer.http1.parse_request", no_room)
+    monkeypatch.setattr("sidelight_sidecar.observer.http.http1.parse_request", no_room)
     with pytest.raises(MemoryError):
         pipeline.feed(Script().client(request()).frames)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observed import CHAT_STREAM, STREAM_HEAD, Kept, Script, observed, opaque, pipeline_of, request
 
-from sidelight_sidecar.observer.http1_head import MAX_HEAD_BYTES
+from sidelight_sidecar.observer.http.http1_head import MAX_HEAD_BYTES
 
 POST = b"POST /v1/completions HTTP/1.1\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from observed import MS, Kept, Script, observed, only, opaque, pipeline_of, request
 
 from sidelight_sidecar.frames import codec
-from sidelight_sidecar.observer.detect import PREFACE
 from sidelight_sidecar.observer.exchange import Exchange
-from sidelight_sidecar.observer.http2_stream import LINGER_NS
+from sidelight_sidecar.observer.flows.detect import PREFACE
+from sidelight_sidecar.observer.http.http2_stream import LINGER_NS
 
 
 def sse(value: object) -> bytes:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from observed import Kept, Script, faults, observed, opaque, pipeline_of
 
 from sidelight_sidecar.frames import codec
-from sidelight_sidecar.observer.detect import PREFACE
-from sidelight_sidecar.observer.http2_frames import MAX_BLOCK_BYTES
-from sidelight_sidecar.observer.http2_headers import DEFAULT_TABLE_BYTES
-from sidelight_sidecar.observer.http2_stream import MAX_STREAMS
+from sidelight_sidecar.observer.flows.detect import PREFACE
+from sidelight_sidecar.observer.http.http2_frames import MAX_BLOCK_BYTES
+from sidelight_sidecar.observer.http.http2_headers import DEFAULT_TABLE_BYTES
+from sidelight_sidecar.observer.http.http2_stream import MAX_STREAMS
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 GREETING = b"\0\0\0\4\0\0\0\0\0"

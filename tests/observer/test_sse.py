@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight_sidecar.observer.sse import MAX_EVENT_BYTES, EventStream, EventTooLongError
+from sidelight_sidecar.observer.bodies.sse import MAX_EVENT_BYTES, EventStream, EventTooLongError
 
 LINES = st.sampled_from([
     b"data: a", b"data:b", b"data: [DONE]", b"data", b"event: error", b": ping", b"id: 1", b"",

@@ -21,8 +21,8 @@ from relay_harness import (
 from sidelight_contract.config import SidecarConfig
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.frames.stats import HELD_BOUNDS_NS, HELD_SAMPLE
+from sidelight_sidecar.observer.metrics.itself import ProcessCollector, account_for_processes
 from sidelight_sidecar.observer.pipeline import Pipeline
-from sidelight_sidecar.observer.self_metrics import ProcessCollector, account_for_processes
 from sidelight_sidecar.relay.counters import Counters
 
 CHUNKS = 2000

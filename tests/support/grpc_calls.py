@@ -9,7 +9,7 @@ from observed import MS, Kept
 
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.exchange import Exchange
-from sidelight_sidecar.observer.transaction import Context, Transaction
+from sidelight_sidecar.observer.http.transaction import Context, Transaction
 
 SERVICE = "/inference.GRPCInferenceService/"
 

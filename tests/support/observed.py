@@ -9,7 +9,7 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.exchange import Exchange
-from sidelight_sidecar.observer.opaque import FAULT
+from sidelight_sidecar.observer.flows.opaque import FAULT
 from sidelight_sidecar.observer.pipeline import Pipeline
 
 MS = 1_000_000

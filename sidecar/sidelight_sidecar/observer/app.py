@@ -25,8 +25,8 @@ from sidelight_sidecar.observer.engine.known import Known, KnownEngine, known_of
 from sidelight_sidecar.observer.engine.metrics import EngineCollector
 from sidelight_sidecar.observer.engine.worker import STEP_SECONDS, EngineWorker
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
+from sidelight_sidecar.observer.metrics.itself import account_for_processes
 from sidelight_sidecar.observer.pipeline import Pipeline
-from sidelight_sidecar.observer.self_metrics import account_for_processes
 from sidelight_sidecar.observer.tokens import SummaryTokens
 
 FRAMES_FD = 3

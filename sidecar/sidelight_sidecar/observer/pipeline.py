@@ -11,18 +11,18 @@ from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.budget import Budget
-from sidelight_sidecar.observer.budget_metrics import BudgetCollector
 from sidelight_sidecar.observer.consumers import Consumer, Consumers
-from sidelight_sidecar.observer.flows import FlowTable
-from sidelight_sidecar.observer.labels import Labels
+from sidelight_sidecar.observer.flows.table import FlowTable
+from sidelight_sidecar.observer.http.transaction import Context
 from sidelight_sidecar.observer.logical import LogicalRequests
-from sidelight_sidecar.observer.metrics import Metrics
-from sidelight_sidecar.observer.opaque_metrics import OpaqueCollector
-from sidelight_sidecar.observer.relay_metrics import RelayCollector
+from sidelight_sidecar.observer.metrics.budget import BudgetCollector
+from sidelight_sidecar.observer.metrics.exchanges import Metrics
+from sidelight_sidecar.observer.metrics.labels import Labels
+from sidelight_sidecar.observer.metrics.opaque import OpaqueCollector
+from sidelight_sidecar.observer.metrics.relay import RelayCollector
+from sidelight_sidecar.observer.metrics.tap import TapCollector
 from sidelight_sidecar.observer.tally import Tally
-from sidelight_sidecar.observer.tap_metrics import TapCollector
 from sidelight_sidecar.observer.token_counter import TokenCounter
-from sidelight_sidecar.observer.transaction import Context
 
 
 class Pipeline:

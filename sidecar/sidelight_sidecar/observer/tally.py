@@ -10,7 +10,7 @@ from sidelight_contract.summary import Abandoned, TokenCounts, Traffic
 from sidelight_sidecar.observer.abandonment import Abandonment, QueueReading, abandonment_of
 from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
-from sidelight_sidecar.observer.labels import Labels
+from sidelight_sidecar.observer.metrics.labels import Labels
 
 SLICES = 30
 """Parts of the window: the newest figures are at most a thirtieth of it late."""

@@ -8,10 +8,10 @@ that has outputs is an arrival.
 import struct
 from typing import Any, ClassVar
 
+from sidelight_sidecar.observer.bodies.protobuf import ProtobufError, fields, text
 from sidelight_sidecar.observer.dialects import triton
 from sidelight_sidecar.observer.dialects.base import Headers
 from sidelight_sidecar.observer.dialects.grpc import Grpc
-from sidelight_sidecar.observer.protobuf import ProtobufError, fields, text
 
 _MAX_NAME = 128
 _MAX_OUTPUTS = 64

@@ -8,8 +8,8 @@ Rules:
 """
 
 from sidelight_sidecar.observer.budget import Budget, Held
-from sidelight_sidecar.observer.opaque import MEMORY, TOO_MANY, NotFollowedError
-from sidelight_sidecar.observer.transaction import Transaction
+from sidelight_sidecar.observer.flows.opaque import MEMORY, TOO_MANY, NotFollowedError
+from sidelight_sidecar.observer.http.transaction import Transaction
 
 MAX_STREAMS = 2048
 """Streams followed at one time; servers allow some hundred, gRPC's some thousand."""

@@ -6,7 +6,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sidelight_sidecar.observer.flows import FlowTable
+from sidelight_sidecar.observer.flows.table import FlowTable
 
 TAP = {
     "tap_packets": "Packets of the port that passed the kernel's filter.",

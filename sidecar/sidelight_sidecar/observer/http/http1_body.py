@@ -8,8 +8,8 @@ import re
 
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.dialects.base import Headers
-from sidelight_sidecar.observer.http1_head import HeadBuffer, parse_fields
-from sidelight_sidecar.observer.opaque import AMBIGUOUS, TOO_LONG, NotFollowedError
+from sidelight_sidecar.observer.flows.opaque import AMBIGUOUS, TOO_LONG, NotFollowedError
+from sidelight_sidecar.observer.http.http1_head import HeadBuffer, parse_fields
 
 MAX_SIZE_LINE_BYTES = 4096
 """A chunk's size with its extensions; signatures in them are some hundred bytes."""

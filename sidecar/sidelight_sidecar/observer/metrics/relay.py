@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from sidelight_sidecar.frames.stats import HELD_BOUNDS_NS
-from sidelight_sidecar.observer.flows import FlowTable
+from sidelight_sidecar.observer.flows.table import FlowTable
 
 PLAIN = {
     "flows_opened": "Connections that were accepted and led on.",

@@ -13,7 +13,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from sidelight_sidecar.observer.budget import Budget, Held
-from sidelight_sidecar.observer.opaque import MALFORMED, MEMORY, TOO_LONG, NotFollowedError
+from sidelight_sidecar.observer.flows.opaque import MALFORMED, MEMORY, TOO_LONG, NotFollowedError
 
 DATA = 0
 HEADERS = 1

@@ -1,8 +1,7 @@
 """Leaving HTTP/1.1: `Upgrade` with 101, and CONNECT with 2xx (RFC 9110, 7.8 and 9.3.6)."""
 
 from sidelight_sidecar.observer.dialects.base import Headers
-from sidelight_sidecar.observer.http1_head import ResponseHead, tokens
-from sidelight_sidecar.observer.opaque import (
+from sidelight_sidecar.observer.flows.opaque import (
     CONNECT,
     TOO_LONG,
     UPGRADE,
@@ -10,7 +9,8 @@ from sidelight_sidecar.observer.opaque import (
     WEBSOCKET,
     NotFollowedError,
 )
-from sidelight_sidecar.observer.transaction import Transaction
+from sidelight_sidecar.observer.http.http1_head import ResponseHead, tokens
+from sidelight_sidecar.observer.http.transaction import Transaction
 
 MAX_WAITING_BYTES = 4096
 """Bytes of the client after a request that offers another protocol."""

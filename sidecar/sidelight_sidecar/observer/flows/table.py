@@ -18,9 +18,9 @@ from sidelight_sidecar.frames.codec import (
     STATS,
     Frame,
 )
-from sidelight_sidecar.observer.flow import Flow, Surroundings
-from sidelight_sidecar.observer.opaque import OpaqueFlows
-from sidelight_sidecar.observer.transaction import Context
+from sidelight_sidecar.observer.flows.flow import Flow, Surroundings
+from sidelight_sidecar.observer.flows.opaque import OpaqueFlows
+from sidelight_sidecar.observer.http.transaction import Context
 
 _decode_counters = msgspec.json.Decoder(RelayCounters).decode
 

@@ -5,7 +5,7 @@ An HTTP module calls these methods in the order of the bytes; everything above H
 
 import re
 
-from sidelight_sidecar.observer.body import ResponseBody
+from sidelight_sidecar.observer.bodies.body import ResponseBody
 from sidelight_sidecar.observer.budget import Budget, Held, Kept, KeptText
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.dialects import Route, route_of

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sidelight_sidecar.observer.budget import Budget, Held
 from sidelight_sidecar.observer.dialects.base import Headers
-from sidelight_sidecar.observer.opaque import (
+from sidelight_sidecar.observer.flows.opaque import (
     AMBIGUOUS,
     MALFORMED,
     MEMORY,

@@ -12,9 +12,19 @@ Rules:
 """
 
 from sidelight_sidecar.observer.budget import Held
-from sidelight_sidecar.observer.detect import Spoken, spoken
-from sidelight_sidecar.observer.http1_body import ChunkedBody, LengthBody, OpenBody
-from sidelight_sidecar.observer.http1_head import (
+from sidelight_sidecar.observer.flows.detect import Spoken, spoken
+from sidelight_sidecar.observer.flows.opaque import (
+    HTTP1,
+    MALFORMED,
+    MEMORY,
+    NOT_HTTP,
+    TOO_MANY,
+    UNKNOWN,
+    UNSOLICITED,
+    NotFollowedError,
+)
+from sidelight_sidecar.observer.http.http1_body import ChunkedBody, LengthBody, OpenBody
+from sidelight_sidecar.observer.http.http1_head import (
     CHUNKED,
     NOT_FRAMED,
     REQUEST_LINE,
@@ -27,18 +37,8 @@ from sidelight_sidecar.observer.http1_head import (
     parse_response,
     response_length,
 )
-from sidelight_sidecar.observer.http1_upgrade import Offer
-from sidelight_sidecar.observer.opaque import (
-    HTTP1,
-    MALFORMED,
-    MEMORY,
-    NOT_HTTP,
-    TOO_MANY,
-    UNKNOWN,
-    UNSOLICITED,
-    NotFollowedError,
-)
-from sidelight_sidecar.observer.transaction import Context, Transaction
+from sidelight_sidecar.observer.http.http1_upgrade import Offer
+from sidelight_sidecar.observer.http.transaction import Context, Transaction
 
 MAX_PIPELINED = 256
 """Requests under way on one connection; browsers that pipelined had at most 8."""

@@ -4,7 +4,7 @@ import base64
 import binascii
 from struct import Struct
 
-from sidelight_sidecar.observer.opaque import MALFORMED, NotFollowedError
+from sidelight_sidecar.observer.flows.opaque import MALFORMED, NotFollowedError
 
 _HEADER_TABLE_SIZE = 0x1
 _MAX_FRAME_SIZE = 0x5

@@ -11,9 +11,15 @@ Rules:
 from collections.abc import Callable
 from struct import Struct
 
-from sidelight_sidecar.observer.detect import PREFACE
 from sidelight_sidecar.observer.dialects.base import Headers
-from sidelight_sidecar.observer.http2_frames import (
+from sidelight_sidecar.observer.flows.detect import PREFACE
+from sidelight_sidecar.observer.flows.opaque import (
+    HTTP2,
+    MALFORMED,
+    REFUSED,
+    NotFollowedError,
+)
+from sidelight_sidecar.observer.http.http2_frames import (
     ACK,
     DATA,
     END_STREAM,
@@ -25,16 +31,10 @@ from sidelight_sidecar.observer.http2_frames import (
     FrameCutter,
     Part,
 )
-from sidelight_sidecar.observer.http2_headers import HeaderReader
-from sidelight_sidecar.observer.http2_settings import Settings, from_upgrade
-from sidelight_sidecar.observer.http2_stream import Stream, Streams
-from sidelight_sidecar.observer.opaque import (
-    HTTP2,
-    MALFORMED,
-    REFUSED,
-    NotFollowedError,
-)
-from sidelight_sidecar.observer.transaction import Context, Transaction
+from sidelight_sidecar.observer.http.http2_headers import HeaderReader
+from sidelight_sidecar.observer.http.http2_settings import Settings, from_upgrade
+from sidelight_sidecar.observer.http.http2_stream import Stream, Streams
+from sidelight_sidecar.observer.http.transaction import Context, Transaction
 
 _OVERLOADED = frozenset({0x7, 0xB})
 """REFUSED_STREAM and ENHANCE_YOUR_CALM: the request was not taken."""

@@ -15,11 +15,8 @@ Rules:
 import re
 from collections.abc import Callable
 
-from sidelight_sidecar.observer.detect import Spoken, is_tls_record, spoken
-from sidelight_sidecar.observer.http1 import AdriftError, Http1Connection
-from sidelight_sidecar.observer.http1_upgrade import UpgradedToHttp2Error
-from sidelight_sidecar.observer.http2 import Http2Connection
-from sidelight_sidecar.observer.opaque import (
+from sidelight_sidecar.observer.flows.detect import Spoken, is_tls_record, spoken
+from sidelight_sidecar.observer.flows.opaque import (
     ENCRYPTED,
     FAULT,
     GAP,
@@ -32,7 +29,10 @@ from sidelight_sidecar.observer.opaque import (
     OpaqueFlow,
     OpaqueFlows,
 )
-from sidelight_sidecar.observer.transaction import Context
+from sidelight_sidecar.observer.http.http1 import AdriftError, Http1Connection
+from sidelight_sidecar.observer.http.http1_upgrade import UpgradedToHttp2Error
+from sidelight_sidecar.observer.http.http2 import Http2Connection
+from sidelight_sidecar.observer.http.transaction import Context
 
 MAX_EARLY_BYTES = 2048
 """Kept until it is known what they are: an HTTP/2 engine may greet before its client does."""

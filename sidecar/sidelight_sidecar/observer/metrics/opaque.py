@@ -9,7 +9,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from sidelight_sidecar.observer.opaque import OpaqueFlows
+from sidelight_sidecar.observer.flows.opaque import OpaqueFlows
 
 _Family = CounterMetricFamily | GaugeMetricFamily | SummaryMetricFamily
 

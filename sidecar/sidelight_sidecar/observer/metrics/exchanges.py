@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from sidelight_sidecar.observer.abandonment import QueueReading, abandonment_of
-from sidelight_sidecar.observer.abandonment_metrics import AbandonmentMetrics
-from sidelight_sidecar.observer.bulk_histogram import BulkHistogram
 from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
-from sidelight_sidecar.observer.labels import Labels
+from sidelight_sidecar.observer.metrics.abandonment import AbandonmentMetrics
+from sidelight_sidecar.observer.metrics.bulk_histogram import BulkHistogram
+from sidelight_sidecar.observer.metrics.labels import Labels
 
 DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(18))
 FIRST_TOKEN_BUCKETS = (

@@ -14,8 +14,8 @@ from hpack import Decoder, HPACKError, OversizedHeaderListError
 
 from sidelight_sidecar.observer.budget import Budget, Held
 from sidelight_sidecar.observer.dialects.base import Headers
-from sidelight_sidecar.observer.http1_head import MAX_HEAD_BYTES
-from sidelight_sidecar.observer.opaque import MALFORMED, MEMORY, TOO_LONG, NotFollowedError
+from sidelight_sidecar.observer.flows.opaque import MALFORMED, MEMORY, TOO_LONG, NotFollowedError
+from sidelight_sidecar.observer.http.http1_head import MAX_HEAD_BYTES
 
 DEFAULT_TABLE_BYTES = 4096
 MAX_TABLE_BYTES = 1 << 16

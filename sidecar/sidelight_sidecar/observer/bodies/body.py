@@ -9,12 +9,12 @@ Rules:
    rest of the body is only counted.
 """
 
+from sidelight_sidecar.observer.bodies.coding import CodingError, Decoder, decoder_for
+from sidelight_sidecar.observer.bodies.lines import LineStream, MessageStream, TooLongError
+from sidelight_sidecar.observer.bodies.sse import EventStream, EventTooLongError
 from sidelight_sidecar.observer.budget import Budget, Held
-from sidelight_sidecar.observer.coding import CodingError, Decoder, decoder_for
 from sidelight_sidecar.observer.dialects.base import Dialect, Framing, Headers
 from sidelight_sidecar.observer.exchange import Exchange
-from sidelight_sidecar.observer.lines import LineStream, MessageStream, TooLongError
-from sidelight_sidecar.observer.sse import EventStream, EventTooLongError
 
 MAX_DOCUMENT_BYTES = 4 << 20
 """A longer answer that is no stream is not parsed: a batch of embeddings can be any size."""

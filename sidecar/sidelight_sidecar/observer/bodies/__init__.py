@@ -1,0 +1,1 @@
+"""Bodies: content coding, and cutting into events, lines and messages."""

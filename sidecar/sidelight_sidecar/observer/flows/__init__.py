@@ -1,0 +1,1 @@
+"""Connections: whose bytes are whose, and what they speak."""

@@ -1,0 +1,1 @@
+"""Prometheus series, each from what it is told."""
