@@ -1,4 +1,4 @@
-"""What the sidecar costs beside other proxies: `python -m benchmarks`, or `make bench`.
+"""What the sidecar costs beside other proxies, and the operator at scale: `make bench`.
 
 README.md here says what is measured and how. The tables go to the standard output, everything that
 was measured to a JSON file in results/. The exit status is 1 when any way broke a single answer.
@@ -19,10 +19,13 @@ from benchmarks.machine import machine
 from benchmarks.placement import PLACEMENT
 from benchmarks.quiet import NOISY, Others
 from benchmarks.report import report
-from benchmarks.rounds import run
+from benchmarks.rounds import run, worthless
+from benchmarks.scale.run import measure as measure_operator
+from benchmarks.scale.targets import targets as operator_targets
+from benchmarks.summary import Row
 from benchmarks.targets import targets
 from benchmarks.ways import DEFAULT_WAYS, HERE, MORE_WAYS, BenchmarkError
-from benchmarks.workloads import FULL, MODES, QUICK, WORKLOADS, Scale
+from benchmarks.workloads import FULL, MODES, OPERATOR, QUICK, WORKLOADS, Scale
 
 
 def _options() -> argparse.Namespace:
@@ -60,6 +63,14 @@ def _output(options: argparse.Namespace) -> Path:
     return HERE / "results" / f"{day}{'-quick' if options.quick else ''}.json"
 
 
+def _measure(options: argparse.Namespace, scale: Scale) -> tuple[list[Row], list[str]]:
+    """The operator first: what it needs is built where it is missing, before anything is timed."""
+    chosen = [name for name in OPERATOR if name in options.workloads]
+    rows = measure_operator(chosen, scale.operator) if chosen else []
+    more, problems = run(options.ways, options.workloads, scale)
+    return [*more, *rows], [*worthless(rows), *problems]
+
+
 def main() -> int:
     """Measure, print the tables and write the JSON."""
     options = _options()
@@ -71,12 +82,12 @@ def main() -> int:
     begun, others = time.monotonic(), Others()
     try:
         facts = machine(options.ways)
-        rows, problems = run(options.ways, options.workloads, scale)
+        rows, problems = _measure(options, scale)
     except BenchmarkError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     noise = others.share_of_a_core()
-    lines = targets(rows)
+    lines = [*targets(rows), *operator_targets(rows)]
     print(report(rows, lines, problems))
     document = {
         "machine": facts,

@@ -50,6 +50,33 @@ OBSERVER: list[Column] = [
     ("chunks", "events", "{}"),
     ("chunks/s of one core", "events_per_second", "{:.0f}"),
 ]
+ADMISSION: list[Column] = [
+    ("created: p50 ms", "latency_p50_ms", "{:.1f}"),
+    ("p99 ms", "latency_p99_ms", "{:.1f}"),
+    ("added p50", "added_latency_p50_ms", "{:+.1f}"),
+    ("added p99", "added_latency_p99_ms", "{:+.1f}"),
+    ("webhook's own: p50 ms", "review_p50_ms", "{:.1f}"),
+    ("p99 ms", "review_p99_ms", "{:.1f}"),
+    ("mean ms", "review_mean_ms", "{:.1f}"),
+    ("API server's for it: mean ms", "server_mean_ms", "{:.1f}"),
+    ("p99 above", "server_p99_above_ms", "{:.0f}"),
+    ("and below", "server_p99_below_ms", "{:.0f}"),
+    ("CPU ms/pod", "review_cpu_ms", "{:.1f}"),
+    ("RSS MB", "rss_mb", "{:.0f}"),
+    ("pods", "requests", "{}"),
+    ("not injected", "broken", "{}"),
+]
+OPERATOR: list[Column] = [
+    ("first complete status s", "complete_s", "{:.1f}"),
+    ("a change is in every status after s, at most", "behind_s", "{:.1f}"),
+    ("cores", "cores", "{:.2f}"),
+    ("when nothing changes", "quiet_cores", "{:.2f}"),
+    ("CPU us/pod and round", "cpu_us_a_pod", "{:.0f}"),
+    ("RSS MB at most", "rss_mb", "{:.0f}"),
+    ("status writes when nothing changed", "status_writes", "{}"),
+    ("models written by their own one", "written_by_one", "{}"),
+    ("by both, none or the other", "broken", "{}"),
+]
 SECTIONS: list[tuple[str, str, list[Column]]] = [
     ("streams", "Streams, a chunk each 20 ms", STREAMS),
     ("unary", "Unary requests, closed loop, keep-alive", REQUESTS),
@@ -57,6 +84,8 @@ SECTIONS: list[tuple[str, str, list[Column]]] = [
     ("connections", "Short connections, open loop", REQUESTS),
     ("observer", "Observer, replay of a recording", OBSERVER),
     ("memory", "Memory of all processes, MB of 10^6 bytes", MEMORY),
+    ("admission", "Webhook: pods created through the API server", ADMISSION),
+    ("operator", "Controller: pods observed (of two, the one that needs more)", OPERATOR),
 ]
 
 

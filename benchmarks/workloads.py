@@ -8,12 +8,17 @@ import sys
 from dataclasses import dataclass
 
 from benchmarks.placement import PLACEMENT, on_cores
+from benchmarks.scale.size import EVERYTHING, LITTLE, Size
 from benchmarks.ways import ROOT, BenchmarkError, Way
 
 Sample = dict[str, object]
 """What a client printed."""
 
-WORKLOADS = ("streams", "unary", "prompts", "connections", "observer", "memory")
+PROXIES = ("streams", "unary", "prompts", "connections", "observer", "memory")
+"""Of the sidecar and other proxies."""
+OPERATOR = ("admission", "operator")
+"""Of webhook and controller; `benchmarks.scale`."""
+WORKLOADS = PROXIES + OPERATOR
 MODES = ("spread", "batch")
 SATURATING = ("unary",)
 """As fast as the core allows: more than a sidecar must observe. What it leaves out is reported."""
@@ -34,10 +39,11 @@ class Scale:
     tokens: int = 90
     seconds: float = 1.5
     rate: int = 1000
+    operator: Size = EVERYTHING
 
 
 FULL = Scale(rounds=5)
-QUICK = Scale(rounds=1, tokens=60, seconds=1.0)
+QUICK = Scale(rounds=1, tokens=60, seconds=1.0, operator=LITTLE)
 
 
 @dataclass(frozen=True)
