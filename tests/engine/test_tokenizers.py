@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidelight_sidecar.observer.engine.queue import from_load, from_metrics, from_slots
+from sidelight_sidecar.observer.engine.queue import from_load, from_slots
 from sidelight_sidecar.observer.engine.tokenizers import (
     FORMS,
     chat_question,
@@ -73,18 +73,6 @@ def test_answers_say_a_count_or_nothing(body: bytes, tokens: int | None) -> None
     assert tokens_in(body) == tokens
 
 
-def test_waiting_requests_are_summed_over_the_gauges_series() -> None:
-    """One series an engine core; a longer name is another metric."""
-    text = b"""# TYPE vllm:num_requests_waiting gauge
-vllm:num_requests_waiting{engine="0",model_name="m } x"} 2.0
-vllm:num_requests_waiting{engine="1",model_name="m"} 1.0
-vllm:num_requests_waiting_by_reason{reason="capacity"} 7.0
-"""
-    assert from_metrics(text) == 3
-    assert from_metrics(b"llamacpp:requests_deferred 0\n") == 0
-    assert from_metrics(b"process_cpu_seconds_total 4\n") is None
-
-
 def test_slots_say_whether_one_more_would_wait() -> None:
     """All busy, one free, none at all."""
     busy, free = {"is_processing": True}, {"is_processing": False}
@@ -103,7 +91,7 @@ def test_load_says_how_many_wait_on_each_rank() -> None:
 @given(st.binary(max_size=200))
 def test_no_answer_makes_them_raise(body: bytes) -> None:
     """Whatever an engine says."""
-    for read in (tokens_in, from_metrics, from_slots, from_load):
-        for answer in (body, b"vllm:num_requests_waiting " + body, b'{"tokens":' + body):
+    for read in (tokens_in, from_slots, from_load):
+        for answer in (body, b'{"tokens":' + body):
             value = read(answer)
             assert value is None or isinstance(value, int | float)

@@ -11,9 +11,9 @@ from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.budget import KEPT_BLOCK, Budget, KeptText
 from sidelight_sidecar.observer.budget import Kept as KeptPart
 from sidelight_sidecar.observer.engine.client import Answer
+from sidelight_sidecar.observer.engine.sampler import READ_SECONDS
 from sidelight_sidecar.observer.engine.worker import (
     PATIENCE_SECONDS,
-    READ_SECONDS,
     RETRY_SECONDS,
     EngineWorker,
     TokenizerState,

@@ -125,7 +125,9 @@ async def ask_engine(pipeline: Pipeline, known: Known) -> None:
     """
     async with http_engine_client() as client:
         asked = KnownEngine(client, known)
-        worker = EngineWorker(asked, pipeline.counter, time.monotonic_ns, pipeline.read_queue)
+        worker = EngineWorker(
+            asked, pipeline.counter, time.monotonic_ns, pipeline.read_queue, pipeline.engine_said
+        )
         register_live(pipeline, worker)
         while True:
             worker.allow(tokenizer=pipeline.config.tokenizer == "Auto")

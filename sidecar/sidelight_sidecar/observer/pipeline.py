@@ -12,6 +12,8 @@ from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.consumers import Consumer, Consumers
+from sidelight_sidecar.observer.engine.history import EngineHistory
+from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.flows.table import FlowTable
 from sidelight_sidecar.observer.http.transaction import Context
 from sidelight_sidecar.observer.logical import LogicalRequests
@@ -52,6 +54,7 @@ class Pipeline:
         self.metrics.registry.register(TapCollector(self.flows))
         self.metrics.registry.register(OpaqueCollector(self.flows.opaque))
         self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
+        self.engine_history = EngineHistory()
         self._found_engine = "Auto"
         self._set_engine()
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
@@ -81,6 +84,10 @@ class Pipeline:
     def read_queue(self, reading: QueueReading) -> None:
         """Take a reading of the engine's queue."""
         self.metrics.queue_reading = self.tally.queue_reading = reading
+
+    def engine_said(self, sample: EngineSample) -> None:
+        """Take a sample of the engine's own metrics."""
+        self.engine_history.add(sample)
 
     def refuse_config(self, error: str) -> None:
         """Keep the settings in force, and say why the newest are not."""

@@ -1,18 +1,13 @@
 """How many requests wait in an engine's queue, as the engine says itself.
 
-Gauges: vLLM, SGLang, TGI, llama.cpp (with --metrics) and TensorRT-LLM name them in their metrics;
-llama.cpp's slots and SGLang's load say it where metrics are off.
+Most engines say it in their metrics (`signals`); llama.cpp's slots and SGLang's load say it where
+metrics are off.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-
-_GAUGES = (
-    b"vllm:num_requests_waiting", b"sglang:num_queue_reqs", b"tgi_queue_size",
-    b"llamacpp:requests_deferred", b"trtllm_num_requests_waiting",
-)  # fmt: skip
 
 
 class Source(NamedTuple):
@@ -21,22 +16,6 @@ class Source(NamedTuple):
     path: str
     waiting: Callable[[bytes], float | None]
     """What its answer says; None: nothing of a queue."""
-
-
-def from_metrics(body: bytes) -> float | None:
-    """The sum of the gauge of waiting requests over its series (one for each engine core)."""
-    total = None
-    for line in body.split(b"\n"):
-        if not line.startswith(_GAUGES):
-            continue
-        name = line.partition(b"{")[0].partition(b" ")[0]
-        if name not in _GAUGES:  # another metric, with a longer name
-            continue
-        try:
-            total = (total or 0.0) + float(line.rpartition(b"}")[2].split()[-1])
-        except (ValueError, IndexError):
-            continue
-    return total
 
 
 def from_slots(body: bytes) -> float | None:
@@ -58,8 +37,8 @@ def from_load(body: bytes) -> float | None:
     return float(sum(counts)) if counts else None
 
 
-SOURCES = (
-    Source("/metrics", from_metrics),
+METRICS_PATH = "/metrics"
+OTHER_SOURCES = (
     Source("/slots", from_slots),
     Source("/get_load", from_load),
 )

@@ -13,19 +13,14 @@ from enum import StrEnum
 
 from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.engine.client import EngineClient
-from sidelight_sidecar.observer.engine.queue import SOURCES, Source
-from sidelight_sidecar.observer.engine.tokenizer import (
-    NOT_HERE,
-    EngineUnavailableError,
-    Tokenizer,
-)
+from sidelight_sidecar.observer.engine.sampler import Sampler
+from sidelight_sidecar.observer.engine.signals import EngineSample
+from sidelight_sidecar.observer.engine.tokenizer import EngineUnavailableError, Tokenizer
 from sidelight_sidecar.observer.token_counter import TokenCounter
 
 STEP_SECONDS = 0.25
 """Between two steps, each of which counts one exchange at most: four a second."""
 FRESH_SECONDS = 1.0
-READ_SECONDS = 5.0
-"""How often the queue is read while requests are under way and nothing is to be counted."""
 RETRY_SECONDS = 30.0
 """How long an engine that could not be asked is left alone."""
 PATIENCE_SECONDS = 60.0
@@ -49,13 +44,14 @@ _HOPELESS = frozenset({TokenizerState.NONE, TokenizerState.NO_QUEUE_READING, Tok
 
 
 class EngineWorker:
-    """Settles what waits in a `TokenCounter`, and keeps the newest reading of the queue.
+    """Settles what waits in a `TokenCounter`, and has the engine read when that is due.
 
     Args:
         client: asks the engine.
         counter: whose exchanges are to be counted.
         now_ns: the frames' clock.
         read: is told each reading of the queue.
+        sampled: is told each sample of the engine's metrics.
     """
 
     def __init__(
@@ -64,17 +60,13 @@ class EngineWorker:
         counter: TokenCounter,
         now_ns: Callable[[], int],
         read: Callable[[QueueReading], None],
+        sampled: Callable[[EngineSample], None] = lambda _: None,
     ) -> None:
-        self._client = client
         self._counter = counter
         self._now_ns = now_ns
-        self._read = read
-        self._sources: tuple[Source, ...] = SOURCES
-        self._reading: QueueReading | None = None
         self._not_before_ns = 0
-        self._next_read_ns = 0
+        self.sampler = Sampler(client, now_ns, read, sampled)
         self.tokenizer = Tokenizer(client)
-        self.queue_questions = 0
         self.state = TokenizerState.UNKNOWN
 
     @property
@@ -101,8 +93,8 @@ class EngineWorker:
         self._give_up_on_old(now_ns)
         if address and now_ns >= self._not_before_ns:
             try:
-                if in_flight and now_ns >= self._next_read_ns:
-                    await self._read_queue(address)
+                if self.sampler.due(in_flight=in_flight):
+                    await self._read(address)
                 if len(self._counter) and not self.hopeless:
                     await self._count_one(address)
             except EngineUnavailableError:
@@ -136,33 +128,17 @@ class EngineWorker:
             self._counter.settle(exchange, prompt=prompt, output=output)
 
     async def _nobody_waits(self, address: str) -> bool:
-        reading = self._reading
+        reading = self.sampler.reading
         if reading is None or self._now_ns() - reading.at_ns > FRESH_SECONDS * 1e9:
-            reading = await self._read_queue(address)
+            reading = await self._read(address)
         return reading is not None and reading.waiting == 0
 
-    async def _read_queue(self, address: str) -> QueueReading | None:
-        """Ask the source that is known to tell, else each; None: none of them tells."""
-        self._next_read_ns = self._now_ns() + int(READ_SECONDS * 1e9)
-        self._reading = None
-        for source in self._sources:
-            waiting = await self._waiting(address, source)
-            if waiting is not None:
-                self._sources = (source,)
-                self._reading = QueueReading(self._now_ns(), waiting)
-                self._read(self._reading)
-                return self._reading
-        if len(self._sources) != 1:
-            self._sources = ()
-            if self.state is not TokenizerState.OFF:
-                self.state = TokenizerState.NO_QUEUE_READING
-        return None
-
-    async def _waiting(self, address: str, source: Source) -> float | None:
-        self.queue_questions += 1
-        answer = await self._client.get(address, source.path)
-        if answer.status == 200:
-            return source.waiting(answer.body)
-        if answer.status not in NOT_HERE:
-            raise EngineUnavailableError
-        return None
+    async def _read(self, address: str) -> QueueReading | None:
+        """Read the engine; whether its tokenizer may be asked depends on what it tells."""
+        reading = await self.sampler.read(address)
+        if self.sampler.silent and self.state is not TokenizerState.OFF:
+            self.state = TokenizerState.NO_QUEUE_READING
+        elif self.state is TokenizerState.NO_QUEUE_READING:
+            known = self.tokenizer.form is not None
+            self.state = TokenizerState.USED if known else TokenizerState.UNKNOWN
+        return reading
