@@ -58,8 +58,9 @@ class Sketch(msgspec.Struct, omit_defaults=True):
         """Add all of `other`, as if its durations had been added here."""
         self.count += other.count
         self.sum_ns += other.sum_ns
+        buckets, get = self.buckets, self.buckets.get
         for index, count in other.buckets.items():
-            self.buckets[index] = self.buckets.get(index, 0) + count
+            buckets[index] = get(index, 0) + count
 
     def quantile(self, q: float) -> float | None:
         """The duration in seconds that a share `q` (0 to 1) of all does not exceed.

@@ -58,13 +58,17 @@ class Abandoned(msgspec.Struct, omit_defaults=True):
     bytes_after: int = 0
     """Bytes of body that engines still sent after the client had left."""
 
-    def merge(self, other: "Abandoned") -> None:
-        """Add all of `other`."""
+    def tally(self, other: "Abandoned") -> None:
+        """Add the counts of `other`."""
         add_counts(self.phases, other.phases)
         self.tokens.add(other.tokens)
         self.engine_stopped += other.engine_stopped
-        self.stop_time.merge(other.stop_time)
         self.bytes_after += other.bytes_after
+
+    def merge(self, other: "Abandoned") -> None:
+        """Add all of `other`."""
+        self.tally(other)
+        self.stop_time.merge(other.stop_time)
 
 
 class Traffic(msgspec.Struct, omit_defaults=True):
@@ -96,8 +100,10 @@ class Traffic(msgspec.Struct, omit_defaults=True):
     inter_chunk_latency: Sketch = msgspec.field(default_factory=Sketch)
     duration: Sketch = msgspec.field(default_factory=Sketch)
 
-    def merge(self, other: "Traffic") -> None:
-        """Add all of `other`; model and operation stay this one's."""
+    def tally(self, other: "Traffic") -> None:
+        """Add the counts of `other` and none of its distributions, which are nine tenths of the
+        work; model and operation stay this one's.
+        """
         self.requests += other.requests
         self.streamed += other.streamed
         self.usage_missing += other.usage_missing
@@ -107,7 +113,12 @@ class Traffic(msgspec.Struct, omit_defaults=True):
         add_counts(self.errors, other.errors)
         add_counts(self.finish_reasons, other.finish_reasons)
         self.tokens.add(other.tokens)
-        self.abandoned.merge(other.abandoned)
+        self.abandoned.tally(other.abandoned)
+
+    def merge(self, other: "Traffic") -> None:
+        """Add all of `other`; model and operation stay this one's."""
+        self.tally(other)
+        self.abandoned.stop_time.merge(other.abandoned.stop_time)
         self.time_to_first_token.merge(other.time_to_first_token)
         self.time_per_output_token.merge(other.time_per_output_token)
         self.inter_chunk_latency.merge(other.inter_chunk_latency)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sidelight_contract import status
 from sidelight_contract.durations import format_duration, round_significant
 from sidelight_contract.sketch import Sketch
-from sidelight_contract.summary import Summary, Traffic
+from sidelight_contract.summary import Summary, Traffic, add_counts
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
 
@@ -30,7 +30,9 @@ class Figures:
 
     def __init__(self) -> None:
         self.window = Traffic(model="", operation="")
+        """Of its distributions those that a status shows: merging them is what costs."""
         self.total = Traffic(model="", operation="")
+        """Counts alone."""
         self.request_rate = 0.0
         self.token_rate = 0.0
         self.pods = 0
@@ -49,15 +51,32 @@ class Figures:
             + summary.sidecar.flows_unparsed
         )
         for part in inference(summary.total):
-            self.total.merge(part)
+            self.total.tally(part)
             if part.model not in _PLACEHOLDERS:
                 seen = self.served_models.get(part.model, 0)
                 self.served_models[part.model] = seen + part.requests
         for part in inference(summary.window):
-            self.window.merge(part)
+            self._add_window(part)
             if summary.window_seconds > 0:
                 self.request_rate += part.requests / summary.window_seconds
                 self.token_rate += part.tokens.output / summary.window_seconds
+
+    def merge(self, other: "Figures") -> None:
+        """Add all of `other`."""
+        self.pods += other.pods
+        self.started_at = min(self.started_at, other.started_at)
+        self.not_observed += other.not_observed
+        self.total.tally(other.total)
+        add_counts(self.served_models, other.served_models)
+        self._add_window(other.window)
+        self.request_rate += other.request_rate
+        self.token_rate += other.token_rate
+
+    def _add_window(self, part: Traffic) -> None:
+        self.window.tally(part)
+        self.window.time_to_first_token.merge(part.time_to_first_token)
+        self.window.time_per_output_token.merge(part.time_per_output_token)
+        self.window.duration.merge(part.duration)
 
 
 def inference(parts: Iterable[Traffic]) -> Iterable[Traffic]:
@@ -95,16 +114,17 @@ def version_statuses(
     Versions with traffic in the window come first, among them the one with the youngest pod; past
     `MAX_VERSIONS` the last ones are counted in the whole only.
     """
-    whole = Figures()
     versions: dict[str, Figures] = {}
     youngest: dict[str, PodView] = {}
     for pod, summary in answered:
-        whole.add(summary)
         versions.setdefault(pod.version, Figures()).add(summary)
         known = youngest.setdefault(pod.version, pod)
         if (pod.created, pod.name) > (known.created, known.name):
             youngest[pod.version] = pod
 
+    whole = Figures()
+    for figures in versions.values():
+        whole.merge(figures)
     order = sorted(versions)
     order.sort(key=lambda name: youngest[name].created, reverse=True)
     order.sort(key=lambda name: versions[name].window.requests == 0)

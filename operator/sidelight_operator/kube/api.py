@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
 from kubernetes.aio import client, config
 from kubernetes.aio.config.config_exception import ConfigException
 
@@ -258,7 +259,7 @@ class ApiClient:
             raise _error(what, error.status or 0, error.body or error.reason) from error
         if response.status >= 400:
             raise _error(what, response.status, content)
-        result = json.loads(content)
+        result = msgspec.json.decode(content)  # half the time of `json`: pods are large
         if not isinstance(result, dict):
             raise KubeError(what, "the answer is no JSON object", response.status)
         return result
