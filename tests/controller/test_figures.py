@@ -12,7 +12,7 @@ SPEC = ObservedModelSpec.model_validate({"selector": {"matchLabels": {"app": "ch
 
 def view(name: str, version: str) -> PodView:
     """A pod of a version."""
-    labels = {"pod-template-hash": version}
+    labels = {"app.kubernetes.io/version": version}
     return view_pod(pod_body(name, labels=labels), SPEC.version.labels)
 
 
