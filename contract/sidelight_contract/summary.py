@@ -7,6 +7,8 @@ Rules:
    Readers ignore fields they do not know.
 """
 
+from typing import TypeVar
+
 import msgspec
 
 from sidelight_contract.sketch import Sketch
@@ -71,8 +73,8 @@ class Abandoned(msgspec.Struct, omit_defaults=True):
         self.stop_time.merge(other.stop_time)
 
 
-class Traffic(msgspec.Struct, omit_defaults=True):
-    """What one model did in one operation, over some span of time."""
+class TrafficCounts(msgspec.Struct, omit_defaults=True):
+    """How much one model did in one operation, over some span of time."""
 
     model: str
     """The served model as the engine names it; `_unknown` or `_other` when it may be no label."""
@@ -95,12 +97,8 @@ class Traffic(msgspec.Struct, omit_defaults=True):
     tool_calls: int = 0
     """Calls that clients were asked to make."""
     abandoned: Abandoned = msgspec.field(default_factory=Abandoned)
-    time_to_first_token: Sketch = msgspec.field(default_factory=Sketch)
-    time_per_output_token: Sketch = msgspec.field(default_factory=Sketch)
-    inter_chunk_latency: Sketch = msgspec.field(default_factory=Sketch)
-    duration: Sketch = msgspec.field(default_factory=Sketch)
 
-    def tally(self, other: "Traffic") -> None:
+    def tally(self, other: "TrafficCounts") -> None:
         """Add the counts of `other` and none of its distributions, which are nine tenths of the
         work; model and operation stay this one's.
         """
@@ -114,6 +112,15 @@ class Traffic(msgspec.Struct, omit_defaults=True):
         add_counts(self.finish_reasons, other.finish_reasons)
         self.tokens.add(other.tokens)
         self.abandoned.tally(other.abandoned)
+
+
+class Traffic(TrafficCounts, omit_defaults=True):
+    """The same with its times."""
+
+    time_to_first_token: Sketch = msgspec.field(default_factory=Sketch)
+    time_per_output_token: Sketch = msgspec.field(default_factory=Sketch)
+    inter_chunk_latency: Sketch = msgspec.field(default_factory=Sketch)
+    duration: Sketch = msgspec.field(default_factory=Sketch)
 
     def merge(self, other: "Traffic") -> None:
         """Add all of `other`; model and operation stay this one's."""
@@ -216,7 +223,16 @@ class SummaryError(ValueError):
     """A summary that cannot be used; the message says what is wrong with it."""
 
 
+class _Counted(Summary, kw_only=True):
+    """A summary of which the distributions of `total` are not read."""
+
+    total: list[TrafficCounts]  # type: ignore[assignment]
+
+
 _decoder = msgspec.json.Decoder(Summary)
+_counted_decoder = msgspec.json.Decoder(_Counted)
+_Read = TypeVar("_Read", bound=Summary)
+_COUNTS = TrafficCounts.__struct_fields__
 
 
 def encode_summary(summary: Summary) -> bytes:
@@ -230,15 +246,29 @@ def decode_summary(body: bytes) -> Summary:
     Raises:
         SummaryError: too large, not this format, or of a newer version than this reader knows.
     """
+    return _decode(_decoder, body)
+
+
+def decode_counted(body: bytes) -> Summary:
+    """The same, with a `total` whose distributions are empty: no status shows them, and to read
+    them is half of the work.
+    """
+    read = _decode(_counted_decoder, body)
+    fields = {name: getattr(read, name) for name in Summary.__struct_fields__}
+    fields["total"] = [Traffic(*[getattr(part, name) for name in _COUNTS]) for part in read.total]
+    return Summary(**fields)
+
+
+def _decode(decoder: msgspec.json.Decoder[_Read], body: bytes) -> _Read:
     if len(body) > MAX_SUMMARY_BYTES:
         raise SummaryError(f"summary of {len(body)} bytes; at most {MAX_SUMMARY_BYTES} are read")
     try:
-        summary = _decoder.decode(body)
+        read = decoder.decode(body)
     except msgspec.DecodeError as error:
         raise SummaryError(f"not a summary: {error}") from error
-    if summary.version > SUMMARY_VERSION:
+    if read.version > SUMMARY_VERSION:
         raise SummaryError(
-            f"summary version {summary.version} is newer than {SUMMARY_VERSION}; "
+            f"summary version {read.version} is newer than {SUMMARY_VERSION}; "
             "upgrade the operator before the sidecars"
         )
-    return summary
+    return read

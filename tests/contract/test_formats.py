@@ -14,6 +14,7 @@ from sidelight_contract.summary import (
     Summary,
     SummaryError,
     Traffic,
+    decode_counted,
     decode_summary,
     encode_summary,
 )
@@ -103,6 +104,20 @@ def test_a_summary_survives_the_wire_with_its_sketches():
     assert decode_summary(encode_summary(original)) == original
 
 
+def test_a_counted_summary_is_whole_but_for_the_distributions_of_its_total():
+    """The window keeps its own."""
+
+    def traffic(**fields):
+        made = Traffic(model="m", operation="chat", requests=3, codes={"200": 3}, **fields)
+        made.abandoned.phases = {"decode": 1}
+        return made
+
+    timed = traffic()
+    timed.duration.add(0.25)
+    told = encode_summary(summary(window=[timed], total=[timed], window_seconds=7.0))
+    assert decode_counted(told) == summary(window=[timed], total=[traffic()], window_seconds=7.0)
+
+
 def test_a_field_of_a_newer_sidecar_is_ignored():
     """Adding a field does not break an older operator."""
     body = encode_summary(summary())[:-1] + b',"novelty":1}'
@@ -119,8 +134,9 @@ def test_a_field_of_a_newer_sidecar_is_ignored():
 )
 def test_a_bad_summary_is_explained(body, says):
     """Garbage, a newer version and an oversized body each get a sentence."""
-    with pytest.raises(SummaryError, match=says):
-        decode_summary(body)
+    for decode in (decode_summary, decode_counted):
+        with pytest.raises(SummaryError, match=says):
+            decode(body)
 
 
 counts = st.dictionaries(st.sampled_from(["200", "400", "499"]), st.integers(0, 5))

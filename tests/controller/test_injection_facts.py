@@ -7,7 +7,7 @@ from aiohttp import web
 from controller_world import FakeKube, injects, model_body, pod_body, summary
 
 from sidelight_contract import names
-from sidelight_contract.summary import encode_summary
+from sidelight_contract.summary import decode_counted, encode_summary
 from sidelight_operator.controller.collect import Collector
 from sidelight_operator.controller.decision import Scene
 from sidelight_operator.controller.models import parse_model, parse_time
@@ -40,7 +40,8 @@ async def test_a_sidecar_is_asked_where_its_injection_put_it() -> None:
         told = view_pod(injected_with_port(runner.addresses[0][1]), []).injection.admin_port
         async with aiohttp.ClientSession(auto_decompress=False) as session:
             collector = Collector(session, 4, timeout_seconds=5)
-            assert await collector.collect("127.0.0.1", "t", told) == summary(7)
+            found = await collector.collect("127.0.0.1", "t", told)
+            assert found == decode_counted(encode_summary(summary(7)))
     finally:
         await runner.cleanup()
 

@@ -6,7 +6,7 @@ import aiohttp
 
 from sidelight_contract import names
 from sidelight_contract.names import Reason
-from sidelight_contract.summary import MAX_SUMMARY_BYTES, SummaryError, decode_summary
+from sidelight_contract.summary import MAX_SUMMARY_BYTES, SummaryError, decode_counted
 from sidelight_operator.controller.evaluate import Answer
 from sidelight_operator.controller.pods import Refusal
 
@@ -107,7 +107,7 @@ class Collector:
                 if len(body) > MAX_SUMMARY_BYTES:
                     return _not_understood(f"it is larger than {MAX_SUMMARY_BYTES} bytes")
         try:
-            return decode_summary(bytes(body))
+            return decode_counted(bytes(body))
         except SummaryError as error:
             return _not_understood(str(error))
 
