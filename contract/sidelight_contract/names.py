@@ -208,3 +208,28 @@ class TokenSource(StrEnum):
     USAGE = "usage"
     TOKENIZED = "tokenized"
     ESTIMATED = "estimated"
+
+
+class DifferenceCause(StrEnum):
+    """Why the sidecar's figures and the engine's own are not the same (`docs/agreement.md`)."""
+
+    # they disagree
+    NOT_THROUGH_SIDECAR = "NotThroughSidecar"
+    """The engine counted more than came through the sidecar, which observed all that did."""
+    NOT_OBSERVED = "NotObserved"
+    """The engine counted more, and not every connection was observed."""
+    ENGINE_RAN_ON = "EngineRanOn"
+    """The engine went on generating for clients that had left."""
+    CACHED_NOT_COUNTED = "CachedNotCounted"
+    """The engine counts prompts without what came from its cache."""
+    ENGINE_COUNTS_LESS = "EngineCountsLess"
+    """The engine counted less than it said in its answers."""
+    TIMES_DIFFER = "TimesDiffer"
+    """Counts agree and times do not: clients that read slowly, or a machine with too much to do."""
+
+    # they differ within what the traffic explains
+    IN_FLIGHT_AT_ENDS = "InFlightAtEnds"
+    CLIENTS_LEFT = "ClientsLeft"
+    REQUESTS_FAILED = "RequestsFailed"
+    SEVERAL_CHOICES = "SeveralChoices"
+    WITHOUT_USAGE = "WithoutUsage"

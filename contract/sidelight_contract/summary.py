@@ -132,6 +132,63 @@ class Traffic(TrafficCounts, omit_defaults=True):
         self.duration.merge(other.duration)
 
 
+class Compared(msgspec.Struct, omit_defaults=True):
+    """One figure as sidecars and engines have it over the same spans of time; times are sums of
+    nanoseconds over so many of something.
+    """
+
+    sidecar: int = 0
+    engine: int = 0
+    low: int = 0
+    """What the engines may have: at least, and at most."""
+    high: int = 0
+    sidecar_count: int = 0
+    engine_count: int = 0
+    agreed: int = 0
+    """Sidecars where it agrees with the engine's."""
+    differed: int = 0
+
+    def merge(self, other: "Compared") -> None:
+        """Add all of `other`."""
+        for name in Compared.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Reconciliation(msgspec.Struct, omit_defaults=True):
+    """Whether sidecars and their engines' own metrics agree. Bounded: at most five figures, and
+    eleven causes.
+    """
+
+    read: int = 0
+    """Sidecars that read their engine's own metrics."""
+    silent: int = 0
+    """Sidecars with traffic whose engine tells nothing of itself."""
+    compared: int = 0
+    """Of `read`, those with a comparison; the newest of each is in `figures` and `causes`."""
+    agreed: int = 0
+    exact: int = 0
+    """Of `compared`, those of spans at whose ends nothing was in flight."""
+    span_ns: int = 0
+    """How long those spans were, together."""
+    figures: dict[str, Compared] = {}
+    causes: dict[str, int] = {}
+    """How many of the comparisons each cause was found in."""
+    spans_agreed: int = 0
+    """Since the start."""
+    spans_differed: int = 0
+
+    def merge(self, other: "Reconciliation") -> None:
+        """Add all of `other`."""
+        for name in (
+            "read", "silent", "compared", "agreed", "exact", "span_ns", "spans_agreed",
+            "spans_differed",
+        ):  # fmt: skip
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for figure, compared in other.figures.items():
+            self.figures.setdefault(figure, Compared()).merge(compared)
+        add_counts(self.causes, other.causes)
+
+
 class RelayCounters(msgspec.Struct, omit_defaults=True):
     """The relay's own counts since the container started (they outlive the observer)."""
 
@@ -216,6 +273,7 @@ class Summary(msgspec.Struct):
     window: list[Traffic]
     total: list[Traffic]
     relay: RelayCounters = msgspec.field(default_factory=RelayCounters)
+    reconciliation: Reconciliation = msgspec.field(default_factory=Reconciliation)
     version: int = SUMMARY_VERSION
 
 

@@ -23,6 +23,9 @@ from sidelight_sidecar.observer.metrics.labels import Labels
 from sidelight_sidecar.observer.metrics.opaque import OpaqueCollector
 from sidelight_sidecar.observer.metrics.relay import RelayCollector
 from sidelight_sidecar.observer.metrics.tap import TapCollector
+from sidelight_sidecar.observer.reconcile.metrics import ReconciliationCollector
+from sidelight_sidecar.observer.reconcile.reconciler import Reconciler, Unobserved
+from sidelight_sidecar.observer.reconcile.told import reconciliation_of, unobserved
 from sidelight_sidecar.observer.tally import Tally
 from sidelight_sidecar.observer.token_counter import TokenCounter
 
@@ -47,13 +50,15 @@ class Pipeline:
         self._labels = Labels(config.max_model_labels)
         self.metrics = Metrics(self._labels, __version__)
         self.tally = Tally(self._labels, config.window_seconds)
-        self.counter = TokenCounter(Consumers((self.metrics, self.tally, *also)))
+        self.reconciler = Reconciler(self._unobserved)
+        self.counter = TokenCounter(Consumers((self.metrics, self.tally, self.reconciler, *also)))
         self.context = Context(LogicalRequests(self.counter), Budget())
         self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
         self.metrics.registry.register(TapCollector(self.flows))
         self.metrics.registry.register(OpaqueCollector(self.flows.opaque))
         self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
+        self.metrics.registry.register(ReconciliationCollector(self.reconciler))
         self.engine_history = EngineHistory()
         self._found_engine = "Auto"
         self._set_engine()
@@ -88,6 +93,10 @@ class Pipeline:
     def engine_said(self, sample: EngineSample) -> None:
         """Take a sample of the engine's own metrics."""
         self.engine_history.add(sample)
+        self.reconciler.engine_said(sample)
+
+    def _unobserved(self) -> Unobserved:
+        return unobserved(self.flows)
 
     def refuse_config(self, error: str) -> None:
         """Keep the settings in force, and say why the newest are not."""
@@ -117,4 +126,5 @@ class Pipeline:
             window=self.tally.window(now_ns),
             total=self.tally.total(),
             relay=self.flows.relay,
+            reconciliation=reconciliation_of(self.reconciler),
         )
