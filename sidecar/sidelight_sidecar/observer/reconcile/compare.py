@@ -20,6 +20,8 @@ has detokenized and written."""
 FIRST_TOKEN_LATER_NS = 2_000_000
 DECODE_NS = 5_000_000
 """For each request: first and last token take their way out, and the ways differ."""
+DECODE_TOKENS = 2
+"""For each request: what ends an answer is a token without text, and the first may be held back."""
 TIME_SHARE = 0.05
 """And this share of the time itself, for clocks that are read at other places."""
 
@@ -136,7 +138,8 @@ def _figures(engine: _Engine, counts: Counts) -> dict[Figure, Compared]:
         figures[Figure.TIME_TO_FIRST_TOKEN] = first
     decode_ns = engine.gained("decode_seconds", 1e9)
     if decode_ns is not None and output and figures[Figure.OUTPUT_TOKENS].agrees:
-        slack = DECODE_NS * counts.exchanges + int(TIME_SHARE * decode_ns)
+        token_ns = DECODE_TOKENS * decode_ns // output
+        slack = (DECODE_NS + token_ns) * counts.exchanges + int(TIME_SHARE * decode_ns)
         span = _wider(counts.decode_ns, slack, slack)
         tokens = counts.output_tokens.seen
         figures[Figure.DECODE_TIME] = _compared(decode_ns, span, tokens, output)

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, OTHER, Exchange
 
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.0
 """How long an engine may go on computing what its client has left."""
-STOP_TOKENS = 64
-"""Tokens that may be under way before the first was sent."""
+STOPPED_NS = 250_000_000
+"""The same after its side of the connection was seen to end."""
+STOP_TOKENS = 16
+"""Tokens that may be under way to a client in any case."""
 MAX_PACE = 500.0
-"""Tokens a second, of an answer that is no stream: its pace is not to be seen."""
+"""Tokens a second of one answer, where its own pace is not to be seen."""
 TEMPLATE_TOKENS = 1024
 """What a chat's template may add to the text of a prompt."""
 MAX_FAILED_TOKENS = 4096
@@ -130,14 +132,10 @@ def _left(exchange: Exchange) -> Counts:
     if not exchange.request_end_ns:  # the engine has not had the whole of it
         return Counts(exchanges=1, left=1)
     after_ns = int(STOP_SECONDS * 1e9)
+    if exchange.engine_end_ns:  # it was seen to stop
+        after_ns = min(after_ns, max(0, exchange.engine_end_ns - exchange.left_ns) + STOPPED_NS)
     sent = _sent(exchange)
-    if not exchange.stream_asked and not exchange.first_output_ns:
-        more = int(MAX_PACE * (exchange.duration + STOP_SECONDS))
-    elif exchange.first_output_ns:
-        decoded = max(1, exchange.last_output_ns - exchange.first_output_ns)
-        more = STOP_TOKENS + min(int(MAX_PACE * STOP_SECONDS), sent * after_ns // decoded)
-    else:
-        more = STOP_TOKENS
+    more = STOP_TOKENS + int(_pace(exchange, sent) * _unseen_seconds(exchange, after_ns))
     prompt = _prompt(exchange)
     first = _first_token_ns(exchange) if exchange.first_output_ns else 0
     decode = max(0, exchange.last_output_ns - exchange.first_output_ns)
@@ -153,6 +151,22 @@ def _left(exchange: Exchange) -> Counts:
         exchanges=1,
         left=1,
     )
+
+
+def _pace(exchange: Exchange, sent: int) -> float:
+    """Tokens a second, as they came; one arrival has no pace."""
+    decoded_ns = exchange.last_output_ns - exchange.first_output_ns
+    if exchange.arrivals < 2 or decoded_ns <= 0:
+        return MAX_PACE
+    return min(MAX_PACE, sent * 1e9 / decoded_ns)
+
+
+def _unseen_seconds(exchange: Exchange, after_ns: int) -> float:
+    """How long the engine may have computed what nobody saw: of an answer that is no stream, all
+    of the time.
+    """
+    unary = not exchange.stream_asked and not exchange.first_output_ns
+    return after_ns / 1e9 + (exchange.duration if unary else 0.0)
 
 
 def _failed(exchange: Exchange) -> Counts:
