@@ -161,6 +161,12 @@ def test_the_controller_knows_the_charts_names(render: Render, release: str) -> 
     assert ("Service", here.service) in objects
     secrets = {here.authority_secret, here.serving_secret, here.key_secret}
     assert {secret["metadata"]["name"] for secret in kinds(objects, "Secret")} == secrets
+    assert "spec" not in objects["Lease", here.lease]
+    (held,) = [
+        rule["resourceNames"] for rule in objects["Role", f"{here.name}-own"]["rules"]
+        if rule["resources"] == ["leases"] and "patch" in rule["verbs"]
+    ]  # fmt: skip
+    assert held == [here.lease]
     (webhook,) = objects["MutatingWebhookConfiguration", here.name]["webhooks"]
     service = webhook["clientConfig"]["service"]
     assert here.hosts[0] == f"{service['name']}.{service['namespace']}.svc"
@@ -315,6 +321,7 @@ def test_of_its_own_objects_the_controller_may_write_those_that_it_keeps(render:
     assert (named["resources"], named["verbs"]) == (["secrets"], ["get", "patch"])
     assert [(rule["resources"], rule["verbs"]) for rule in others] == [
         (["secrets"], ["create"]), (["events"], ["create"]),
+        (["leases"], ["get", "patch"]), (["leases"], ["create"]),
     ]  # fmt: skip
     role = objects["Role", "sidelight-own"]["metadata"]["namespace"]
     assert role == NAMESPACE

@@ -27,7 +27,7 @@ RESTRICTED["spec"]["containers"][0]["securityContext"] = {
 KINDS = (
     "mutatingwebhookconfigurations,validatingadmissionpolicies,clusterroles,clusterrolebindings,"
     "roles,rolebindings,secrets,services,deployments,networkpolicies,poddisruptionbudgets,"
-    "configmaps,serviceaccounts"
+    "configmaps,serviceaccounts,leases"
 )
 
 

@@ -4,8 +4,9 @@ import asyncio
 import gc
 import logging
 import os
+import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,14 +19,16 @@ from sidelight_operator.controller.breaker import Installed
 from sidelight_operator.controller.collect import Collector
 from sidelight_operator.controller.decision import injection_settings, planner
 from sidelight_operator.controller.health import TICK_SECONDS, Pulse, health_app
+from sidelight_operator.controller.lease import Lease, LeaseKube
 from sidelight_operator.controller.logs import configure_logging
 from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.own_objects import OwnObjects
 from sidelight_operator.controller.reconcile import Reconciler
 from sidelight_operator.controller.settings import Settings, parse_settings
-from sidelight_operator.controller.watch import Changes, make_registry, make_settings
+from sidelight_operator.controller.watch import Changes, make_registry
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
+from sidelight_operator.kube.following import follow, take_signals, watch_settings
 
 logger = logging.getLogger("sidelight.controller")
 
@@ -67,6 +70,8 @@ async def _main(settings: Settings) -> None:
         metrics.watch_age_seconds.set_function(lambda: time.monotonic() - changes.last_event)
         kube.observe = metrics.api_request
         own = OwnObjects(kube, settings.installation, clock=_now, metrics=metrics)
+        lease = lease_of(kube, settings)
+        kube.may_write = _leads(lease)
         reconciler = Reconciler(
             kube=kube,
             collector=Collector(session, settings.sidecars_at_once),
@@ -77,60 +82,94 @@ async def _main(settings: Settings) -> None:
             metrics=metrics,
             tokens=own.tokens,
             injection=injection_settings(settings),
+            ended=pulse.beat,
         )
         runner = web.AppRunner(health_app(metrics, pulse, lambda: own.kept), access_log=None)
         await runner.setup()
         try:
             await web.TCPSite(runner, port=settings.http_port).start()
-            await own.look()
             async with asyncio.TaskGroup() as tasks:
-                loop = tasks.create_task(
-                    poll(reconciler, changes, pulse, settings.interval_seconds)
-                )
-                ticking = tasks.create_task(tick(pulse, metrics))
-                wanted = Changes()
-                keeping = tasks.create_task(own.run(wanted))
-                watch = kopf.operator(
-                    registry=make_registry(changes, wanted),
-                    settings=make_settings(),
-                    standalone=True,
-                    clusterwide=not settings.namespaces,
-                    namespaces=settings.namespaces,
-                )
-                tasks.create_task(_until_stopped(watch, loop, keeping, ticking))
+                stopping, wanted = asyncio.Event(), Changes()
+                take_signals(stopping.set)
+                leads = _leads(lease)
+                polling = poll(
+                    reconciler, changes, pulse, settings.interval_seconds,
+                    lambda: leads() and own.has_key,
+                )  # fmt: skip
+                others = [tasks.create_task(tick(pulse, metrics)), tasks.create_task(polling)]
+                others.append(tasks.create_task(own.run(wanted, leads)))
+                if lease is not None:
+                    others.append(tasks.create_task(lease.run()))
+
+                async def watch() -> None:
+                    await kopf.operator(
+                        registry=make_registry(changes, wanted), settings=watch_settings(),
+                        stop_flag=stopping, standalone=True,
+                        clusterwide=not settings.namespaces, namespaces=settings.namespaces,
+                    )  # fmt: skip
+
+                tasks.create_task(_until_stopped(follow(watch, stopping), others))
+            if lease is not None:
+                await lease.release()
         finally:
             await runner.cleanup()
+
+
+def lease_of(kube: LeaseKube, settings: Settings) -> Lease | None:
+    """The Lease of this installation; None outside a cluster, where nobody else runs."""
+    if (found := settings.installation) is None:
+        return None
+    holder = os.environ.get("HOSTNAME") or socket.gethostname()
+    where = (found.namespace, found.lease)
+    return Lease(kube, where, holder, clock=_now, monotonic=time.monotonic)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _until_stopped(watch: Coroutine[Any, Any, None], *others: asyncio.Task[None]) -> None:
-    """Kopf takes SIGTERM and SIGINT for itself and returns then; when it fails, it raises."""
+async def _until_stopped(
+    watch: Coroutine[Any, Any, None], others: Sequence[asyncio.Task[None]]
+) -> None:
+    """Kopf takes SIGTERM and SIGINT for itself and returns then."""
     await watch
     for task in others:
         task.cancel()
 
 
+def _leads(lease: Lease | None) -> Callable[[], bool]:
+    return lambda: lease is None or lease.held
+
+
 async def poll(
-    reconciler: Reconciler, changes: Changes, pulse: Pulse, interval_seconds: float
+    reconciler: Reconciler,
+    changes: Changes,
+    pulse: Pulse,
+    interval_seconds: float,
+    may: Callable[[], bool],
 ) -> None:
-    """Round after round, until cancelled. An API server that is away is waited for."""
+    """Round after round while it may, until cancelled. An API server that is away is waited for."""
     while True:
-        started = time.monotonic()
+        started, wait = time.monotonic(), interval_seconds
         try:
-            await reconciler.round(due=changes.taken())
-            behind = changes.behind(reconciler.generations)
-            pulse.watch(behind=behind)
-            reconciler.metrics.watch_behind.set(behind)
-            pulse.ready = True
+            if may():
+                await _round(reconciler, changes, pulse)
+            else:
+                wait = SETTLE_SECONDS
         except KubeError as error:
             reconciler.metrics.errors.labels("ListModels").inc()
             logger.warning("round failed", extra={"error": str(error)})
         pulse.beat()
-        await changes.wait(max(interval_seconds - (time.monotonic() - started), SETTLE_SECONDS))
+        await changes.wait(max(wait - (time.monotonic() - started), SETTLE_SECONDS))
         await asyncio.sleep(SETTLE_SECONDS)
+
+
+async def _round(reconciler: Reconciler, changes: Changes, pulse: Pulse) -> None:
+    await reconciler.round(due=changes.taken())
+    behind = changes.behind(reconciler.generations)
+    pulse.watch(behind=behind)
+    reconciler.metrics.watch_behind.set(behind)
+    pulse.ready = True
 
 
 async def tick(pulse: Pulse, metrics: Metrics) -> None:

@@ -43,3 +43,8 @@ class Installation:
     def key_secret(self) -> str:
         """The key from which every ObservedModel's token is derived."""
         return f"{self.name}-summary-key"
+
+    @property
+    def lease(self) -> str:
+        """Whoever holds it is the controller."""
+        return f"{self.name}-controller"

@@ -3,6 +3,7 @@ of the summaries' tokens. A task of its own beside the rounds: a namespace's fir
 told to the API server at once, not when a round over all models has ended.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,10 @@ LOOK_SECONDS = 30.0
 """Between two looks when no ObservedModel comes or goes: how soon damage is repaired."""
 RETRY_SECONDS = 2.0
 """After a look that failed."""
+LED_SECONDS = 0.2
+"""Between two looks at whether this is the controller that leads."""
+_FORBIDDEN = 403
+_KEY = "SummaryKey"
 
 _REASONS = {
     What.MAKE_AUTHORITY: Reason.AUTHORITY_RENEWED,
@@ -59,7 +64,9 @@ class OwnKube(AdmissionKube, SecretKube, Protocol):
 
 
 class OwnObjects:
-    """Keeps them. `tokens` works from the start: until the key was read, with one of its own."""
+    """Keeps them. Until `has_key` the `tokens` are of a key that nobody else knows: a round with
+    them would give every sidecar a token for a moment.
+    """
 
     def __init__(
         self,
@@ -76,6 +83,8 @@ class OwnObjects:
         self._keys: Keys = rotated(None, clock())
         self.kept = installation is None
         """Whether everything was once in order, as after an installation it soon must be."""
+        self.has_key = installation is None
+        """Whether the key was read or written, or the API server will not have us read it."""
         self._certificates: CertificateKeeper | None = None
         self._configuration: WebhookConfiguration | None = None
         if installation is None:
@@ -99,9 +108,11 @@ class OwnObjects:
         """The tokens of an ObservedModel."""
         return tokens_of(self._keys, uid, now)
 
-    async def run(self, changes: Changes) -> None:
-        """Look at each change, and now and then, until cancelled."""
+    async def run(self, changes: Changes, led: Callable[[], bool] = lambda: True) -> None:
+        """Look at each change, and now and then, until cancelled; not while another one leads."""
         while True:
+            while not led():  # noqa: ASYNC110 - a clock decides it
+                await asyncio.sleep(LED_SECONDS)
             done = await self.look()
             await changes.wait(LOOK_SECONDS if done else RETRY_SECONDS)
 
@@ -110,7 +121,7 @@ class OwnObjects:
         if self._installation is None:
             return True
         results = [
-            await self._guarded("SummaryKey", self._keep_key),
+            await self._guarded(_KEY, self._keep_key),
             await self._guarded("Admission", self._keep_admission),
         ]
         self.kept = self.kept or all(results)
@@ -123,6 +134,7 @@ class OwnObjects:
         except KubeError as error:
             self._errors.labels(what).inc()
             logger.warning("own objects not kept", extra={"what": what, "error": str(error)})
+            self.has_key = self.has_key or (what == _KEY and error.status == _FORBIDDEN)
             return False
         return True
 
@@ -137,7 +149,7 @@ class OwnObjects:
             body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
             await self._kube.apply_secret(installation.namespace, {**body, "data": key_data(keys)})
             logger.info("summary key written", extra={"first": found is None})
-        self._keys = keys
+        self._keys, self.has_key = keys, True
 
     async def _keep_admission(self, installation: Installation) -> None:
         if self._configuration is None:

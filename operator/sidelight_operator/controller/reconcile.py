@@ -54,6 +54,7 @@ class Reconciler:
         models_at_once: int = 8,
         metrics: Metrics | None = None,
         injection: InjectionSettings | None = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._kube = kube
         self._collector = collector
@@ -61,6 +62,8 @@ class Reconciler:
         self._installed = installed
         self._clock = clock
         self._slots = asyncio.Semaphore(models_at_once)
+        self._ended = ended
+        """Told of each model's end: of many, each may wait long for an API server that hangs."""
         self.metrics = metrics or Metrics()
         self._teller = Teller(kube, clock, self.metrics)
         self._tokens = tokens
@@ -118,6 +121,8 @@ class Reconciler:
             except Exception as error:  # a fault of ours with one model must not blind the others
                 self.metrics.errors.labels(type(error).__name__).inc()
                 logger.exception("round of a model failed", extra={"model": model.key})
+            finally:
+                self._ended()
 
     async def _reconcile(self, model: Model, neighbours: Sequence[Model]) -> None:
         told = self._told.setdefault(model.uid, set())

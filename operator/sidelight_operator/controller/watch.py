@@ -80,14 +80,3 @@ def make_registry(
             changes.saw(event["type"], meta)
 
     return registry
-
-
-def make_settings() -> kopf.OperatorSettings:
-    """Kopf without anything that writes."""
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    # Watching CustomResourceDefinitions would need a permission; the chart installs ours first.
-    settings.scanning.disabled = True
-    settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 330
-    return settings

@@ -9,7 +9,7 @@ answers stay raw dicts.
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -32,6 +32,7 @@ FIELD_MANAGER = "sidelight-controller"
 """Whose the fields are that are applied."""
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+_LEASES = "/apis/coordination.k8s.io/v1"
 _MODELS = f"/apis/{names.GROUP}/{names.API_VERSION}"
 _WORKLOADS = {
     "deployment": ("apps/v1", "deployments"),
@@ -83,6 +84,8 @@ class ApiClient:
         self._api = api
         self.observe: Observe = ignore
         """Told of every request."""
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before every request that writes, but those about the Lease itself."""
         self._namespaces = namespaces
 
     async def list_models(self) -> list[Json]:
@@ -97,9 +100,12 @@ class ApiClient:
         async for item in self._list(path, {"labelSelector": selector}):
             yield item
 
-    async def list_namespaces(self) -> list[str]:
-        """Names of all namespaces."""
-        return [item["metadata"]["name"] async for item in self._list("/api/v1/namespaces", {})]
+    async def list_namespaces(self) -> dict[str, dict[str, str]]:
+        """Labels of all namespaces, by name."""
+        return {
+            item["metadata"]["name"]: item["metadata"].get("labels") or {}
+            async for item in self._list("/api/v1/namespaces", {})
+        }
 
     async def get_namespace_labels(self, name: str) -> dict[str, str]:
         """See `KubeClient`."""
@@ -187,6 +193,18 @@ class ApiClient:
         with suppress(ConflictError):
             await self._request("POST", f"/api/v1/namespaces/{namespace}/events", body)
 
+    async def get_lease(self, namespace: str, name: str) -> Json | None:
+        """See `LeaseKube`."""
+        return await self._get(f"{_LEASES}/namespaces/{namespace}/leases/{name}")
+
+    async def create_lease(self, namespace: str, body: Json) -> None:
+        """See `LeaseKube`."""
+        await self._request("POST", f"{_LEASES}/namespaces/{namespace}/leases", body)
+
+    async def patch_lease(self, namespace: str, name: str, patch: Json) -> None:
+        """See `LeaseKube`."""
+        await self._request("PATCH", f"{_LEASES}/namespaces/{namespace}/leases/{name}", patch)
+
     async def _apply(self, path: str, body: Json) -> Json:
         """Server-side apply: fields that another manager has are taken, others are left alone."""
         query = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
@@ -225,6 +243,8 @@ class ApiClient:
     async def _request(
         self, method: str, path: str, body: Json | None = None, *, content: str = ""
     ) -> Json:
+        if method != "GET" and not path.startswith(_LEASES) and not self.may_write():
+            raise KubeError(f"{method} {path.partition('?')[0]}", "the Lease is not held")
         started, code = time.monotonic(), 0
         try:
             result = await self._answer(method, path, body, content)

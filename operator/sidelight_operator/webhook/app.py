@@ -5,7 +5,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sidelight_operator.inject import InjectionSettings
 from sidelight_operator.inject.breaker import open_breakers
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
+from sidelight_operator.kube.following import follow, watch_settings
 from sidelight_operator.webhook import HANDLER_ID
 from sidelight_operator.webhook.admission import Admission
 from sidelight_operator.webhook.certificate import Certificate
@@ -35,6 +36,10 @@ LABEL_SECONDS = 5.0
 was tightened just before may refuse a pod for what is added to it; its owner tries again."""
 LIST_SECONDS = 1.0
 """How often the API server is asked what there is, until the view is complete: seconds at start."""
+COMPARE_SECONDS = 60.0
+"""And how often afterwards, to compare."""
+RETRY_SECONDS = 5.0
+"""After a list that failed, and after one that said otherwise: the watch may have become deaf."""
 
 
 def parse_settings(argv: list[str]) -> argparse.Namespace:
@@ -99,11 +104,7 @@ def make_registry(
 
 def make_kopf_settings(server: AdmissionServer) -> kopf.OperatorSettings:
     """Kopf that writes nothing and leaves the listening to `server`."""
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    settings.scanning.disabled = True
-    settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 330
+    settings = watch_settings()
     settings.admission.server = server
     return settings
 
@@ -113,8 +114,15 @@ class Readiness:
     process begins to end.
     """
 
-    def __init__(self, view: ClusterView, certificate: Certificate, drain: Drain) -> None:
+    def __init__(
+        self,
+        view: ClusterView,
+        certificate: Certificate,
+        drain: Drain,
+        listening: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._view = view
+        self._listening = listening
         self._certificate = certificate
         self._drain = drain
         self._wanted: tuple[set[tuple[str, str]], set[str]] | None = None
@@ -137,7 +145,8 @@ class Readiness:
     @property
     def ready(self) -> bool:
         """Whether to take reviews; an incomplete view would let pods through unobserved."""
-        return self.complete and self._certificate.loaded and not self._drain.begun
+        serving = self._certificate.loaded and self._listening()
+        return self.complete and serving and not self._drain.begun
 
 
 def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Application:
@@ -158,27 +167,44 @@ def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Applica
     return application
 
 
-async def expect_all(
-    kubeconfig: str | None, namespaces: Sequence[str], readiness: Readiness
+async def keep_whole(
+    kubeconfig: str | None,
+    namespaces: Sequence[str],
+    readiness: Readiness,
+    view: ClusterView,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Ask the API server what there is, until the view has it: what is deleted between this list
-    and kopf's own is never seen, and must not be waited for.
+    """Ask the API server what there is: first often, until the view has it, for what is deleted
+    between this list and kopf's own is never seen, and must not be waited for; then now and then,
+    to put the view right. While the API server is away, the view stays as it is.
     """
-    while not readiness.complete:
-        try:
-            async with connect(kubeconfig, namespaces) as kube:
+    frozen = False
+    async with connect(kubeconfig, namespaces) as kube:
+        while True:
+            since, pause = view.now, LIST_SECONDS
+            try:
                 models = await kube.list_models()
-                expected = set(namespaces or await kube.list_namespaces())
-        except KubeError as error:
-            logger.warning("not ready", extra={"error": str(error)})
-        else:
-            readiness.expect(
-                {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models}, expected
-            )
-        await asyncio.sleep(LIST_SECONDS)
-    # What is there now stays: the collector need not walk over it while a pod waits (40 ms).
-    gc.collect()
-    gc.freeze()
+                labels = None if namespaces else await kube.list_namespaces()
+            except KubeError as error:
+                logger.warning("view not compared", extra={"error": str(error)})
+                pause = RETRY_SECONDS
+            else:
+                if readiness.complete:
+                    wrong = view.put_right(models, labels, since)
+                    pause = RETRY_SECONDS if wrong else COMPARE_SECONDS
+                    if wrong:
+                        logger.warning("view put right", extra={"corrections": wrong})
+                readiness.expect(
+                    {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models},
+                    set(namespaces if labels is None else labels),
+                )
+            if readiness.complete and not frozen:
+                # What is there now stays: the collector need not walk over it while a pod waits
+                # (40 ms).
+                gc.collect()
+                gc.freeze()
+                frozen = True
+            await sleep(pause)
 
 
 async def follow_labels(
@@ -227,8 +253,8 @@ async def serve(settings: argparse.Namespace) -> None:
     certificate = Certificate(settings.tls_dir)
     certificate.poll()
     drain = Drain(settings.drain_seconds)
-    readiness = Readiness(view, certificate, drain)
     server = AdmissionServer(settings.port, certificate.context, drain, registry)
+    readiness = Readiness(view, certificate, drain, lambda: server.listening)
     runner = web.AppRunner(health_app(registry, readiness), access_log=None)
     await runner.setup()
     try:
@@ -240,18 +266,21 @@ async def serve(settings: argparse.Namespace) -> None:
                         certificate, expiry_gauge(registry), settings.certificate_poll_seconds
                     )
                 ),
-                tasks.create_task(expect_all(kubeconfig, namespaces, readiness)),
+                tasks.create_task(keep_whole(kubeconfig, namespaces, readiness, view)),
             ]
             if namespaces:
                 others.append(tasks.create_task(follow_labels(kubeconfig, namespaces, view)))
             handlers = make_registry(
                 view, Admission(view, injection, registry), watch_namespaces=not namespaces
             )
-            watch = kopf.operator(
-                registry=handlers, settings=make_kopf_settings(server), stop_flag=drain.over,
-                standalone=True, clusterwide=not namespaces, namespaces=namespaces,
-            )  # fmt: skip
-            tasks.create_task(_until_stopped(watch, others))
+
+            async def watch() -> None:
+                await kopf.operator(
+                    registry=handlers, settings=make_kopf_settings(server), stop_flag=drain.over,
+                    standalone=True, clusterwide=not namespaces, namespaces=namespaces,
+                )  # fmt: skip
+
+            tasks.create_task(_until_stopped(follow(watch, drain.over, drain.begin), others))
     finally:
         await runner.cleanup()
 

@@ -8,7 +8,8 @@
 
 import asyncio
 import logging
-import signal
+
+from sidelight_operator.kube.following import take_signals
 
 logger = logging.getLogger("sidelight.webhook")
 
@@ -25,9 +26,7 @@ class Drain:
 
     def take_signals(self) -> None:
         """Take SIGTERM and SIGINT from kopf, which would end at once."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.begin)
+        take_signals(self.begin)
 
     def begin(self) -> None:
         """Begin; a second call ends it."""

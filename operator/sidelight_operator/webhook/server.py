@@ -48,6 +48,8 @@ class AdmissionServer:
         self._context = context
         self._drain = drain
         self._slots = asyncio.Semaphore(REVIEWS_AT_ONCE)
+        self.listening = False
+        """Whether reviews are taken; for a while not, when kopf failed and begins again."""
 
     async def __call__(self, review: kopf.WebhookFn) -> AsyncIterator[kopf.WebhookClientConfig]:
         """Listen until cancelled; `review` is kopf's part."""
@@ -74,9 +76,11 @@ class AdmissionServer:
             # No address: every one, of IPv4 and of IPv6.
             await web.TCPSite(runner, port=self._port, ssl_context=self._context).start()
             self._drain.take_signals()
+            self.listening = True
             yield {"url": f"https://localhost:{self._port}"}  # unmanaged: nobody reads it
             await asyncio.Event().wait()
         finally:
+            self.listening = False
             await runner.cleanup()
 
     async def _answer(self, review: kopf.WebhookFn, request: web.Request) -> web.Response:
