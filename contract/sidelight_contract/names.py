@@ -93,6 +93,8 @@ class ConditionType(StrEnum):
     """Sidelight stays out of a workload whose pods did not start because of it."""
     UP_TO_DATE = "UpToDate"
     """Every selected pod carries the sidecar that it would be given today."""
+    METRICS_AGREE = "MetricsAgree"
+    """The sidecars' figures and the engines' own metrics say the same."""
 
 
 class Reason(StrEnum):
@@ -180,6 +182,17 @@ class Reason(StrEnum):
     WORKLOAD_RESTARTED = "WorkloadRestarted"
     SIDECAR_IMAGE_CHANGED = "SidecarImageChanged"
     SIDECAR_IMAGE_RESTORED = "SidecarImageRestored"
+
+    # whether the sidecars' figures and the engines' own agree
+    FIGURES_AGREE = "FiguresAgree"
+    NOTHING_COMPARED = "NothingCompared"
+    ENGINE_TELLS_NOTHING = "EngineTellsNothing"
+    NOT_THROUGH_SIDECAR = "NotThroughSidecar"
+    NOT_OBSERVED = "NotObserved"
+    ENGINE_RAN_ON = "EngineRanOn"
+    CACHED_NOT_COUNTED = "CachedNotCounted"
+    ENGINE_COUNTS_LESS = "EngineCountsLess"
+    TIMES_DIFFER = "TimesDiffer"
 
     # why the circuit breaker opened
     PODS_REJECTED = "PodsRejected"

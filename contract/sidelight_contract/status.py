@@ -31,7 +31,7 @@ class Condition(StatusPart):
     """A standard Kubernetes condition."""
 
     type: str = Field(
-        description="What it is about: Ready, Injected, TrafficObserved or BreakerOpen."
+        description="What it is about, such as Ready, Injected, TrafficObserved or MetricsAgree."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     reason: str = Field(description="Why, in one word; docs/reasons.md lists all.")

@@ -21,9 +21,11 @@ from sidelight_contract.status import (
     Pods,
 )
 from sidelight_contract.summary import Summary
+from sidelight_operator.controller.agreement import metrics_agree
 from sidelight_operator.controller.breaker import Breaker
 from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
+from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model, format_time
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rollout import RolloutPlan
@@ -112,6 +114,7 @@ def evaluate(
         _traffic_observed(pods, whole),
         _breaker_open(breaker),
         *_up_to_date(rollout),
+        *metrics_agree(summary for _, summary in answered),
     )
     status = ObservedModelStatus(
         observed_generation=model.generation,
@@ -159,9 +162,6 @@ def _refusal(model: Model, pod: PodView, answers: Mapping[str, Answer]) -> Refus
     if answer is None:
         return Refusal(Reason.SIDECAR_UNREACHABLE, "the sidecar has not been asked yet")
     return answer if isinstance(answer, Refusal) else None
-
-
-Judged = tuple[ConditionType, Literal["True", "False", "Unknown"], Reason, str]
 
 
 def _ready(
