@@ -13,7 +13,7 @@ import base64
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ _NAMESPACED = {
 """What of a release is created; the rest is for a cluster in which something runs."""
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 READY_SECONDS = 60
+END_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,11 @@ class Release:
             )  # fmt: skip
         try:
             yield Program(process.pid, http_port, port)
-            if process.returncode is not None:
-                raise BenchmarkError(f"the {role} ended: {log.read_text()[-2000:]}")
+        except BenchmarkError as error:
+            said = log.read_text()[-2000:]
+            raise BenchmarkError(f"{error}; {self.name}'s {role}: {said}") from None
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await _ended(process)
 
     @asynccontextmanager
     async def webhook(self) -> AsyncIterator[Program]:
@@ -182,6 +182,17 @@ class Release:
         path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{self.name}-{role}/token"
         answer = await self._plane.call("POST", path, {"spec": {"expirationSeconds": 7200}})
         return self._plane.kubeconfig(f"{self.name}-{role}", answer["status"]["token"])
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Ask it to end, as a kubelet does; kill it where it does not."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _said(*command: str) -> str:
