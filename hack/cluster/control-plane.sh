@@ -5,8 +5,8 @@
 #   control-plane.sh FOLDER API_PORT ETCD_PORT ETCD_PEER_PORT
 #
 # Prints the path of an administrator's kubeconfig when it is up, and goes on until its standard
-# input ends: with whoever started it, however that ended. Everything it keeps is in FOLDER, with
-# the API server's audit log: who wrote what.
+# input ends: with whoever started it, however that ended. Everything it keeps is in FOLDER, which
+# goes with it; among it the API server's audit log: who wrote what.
 set -euo pipefail
 [ $# -eq 4 ] || { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 export SIDELIGHT_CLUSTER_RUN=$1
@@ -42,5 +42,6 @@ YAML
 start_api --advertise-address "$ADVERTISED" --endpoint-reconciler-type none \
   --audit-policy-file "$RUN/audit.yaml" --audit-log-path "$RUN/audit.log"
 wait_for 90 "API server" kubectl get --raw /readyz
+trap 'stopped; rm -rf "$RUN"' EXIT # not before: the logs say why it did not start
 echo "$RUN/admin.kubeconfig"
 cat >/dev/null
