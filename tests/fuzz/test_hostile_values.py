@@ -70,6 +70,10 @@ BODIES = [
     b'{"num_waiting_reqs":18446744073709551615}', b'{"num_waiting_reqs":-1e308}', b'{"tokens":[1]}',
     b"vllm:num_requests_waiting 0", b"vllm:num_requests_waiting nan", b"vllm:num_requests_waiting",
     b'vllm:num_requests_waiting{a="}"} -inf', b"tgi_queue_size 1e999\ntgi_queue_size \xff",
+    b"vllm:prompt_tokens_total 3\nvllm:generation_tokens_total 1",
+    b"vllm:prompt_tokens_total 9e17\nvllm:generation_tokens_total 9e17",
+    b"vllm:prompt_tokens_total 14\nvllm:request_decode_time_seconds_sum 9e17",
+    b"vllm:request_success_total 9e17\nprocess_start_time_seconds 1e9",
     b'{"count":18446744073709551615}', b'{"count":-1}', b'{"count":true}', b'{"prompt":[]}',
     b'{"prompt":"' + b"p" * 100_000 + b'"}',
 ]  # fmt: skip
@@ -108,7 +112,9 @@ def test_answers_to_the_observers_own_questions_end_nothing(
     script = Script().client(request(asked)).engine(*CHAT_STREAM[:-2], STREAM_END)
     pipeline.feed(script.close().frames)
     now = itertools.count(script.frames[-1][2], 5_000 * MS)
-    worker = EngineWorker(Engine(data), pipeline.counter, lambda: next(now), pipeline.read_queue)
+    worker = EngineWorker(
+        Engine(data), pipeline.counter, lambda: next(now), pipeline.read_queue, pipeline.engine_said
+    )
     for _ in range(20):
         asyncio.run(worker.step("engine:1", in_flight=1))
     pipeline.counter.settle_all()

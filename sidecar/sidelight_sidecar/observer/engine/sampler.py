@@ -2,8 +2,9 @@
 
 Rules:
 1. One reader: whoever wants to know of the queue or of a signal has it from the newest reading.
-2. Off the path and seldom: every `READ_SECONDS` while requests are under way and a little longer,
-   every `SCRAPED_SECONDS` while somebody scrapes the sidecar, else never.
+2. Off the path and seldom: once at first, so that there is something to compare with; every
+   `READ_SECONDS` while requests are under way and a little longer; every `SCRAPED_SECONDS` while
+   somebody scrapes the sidecar; else never.
 3. An engine that says that it has no metrics is left alone, and asked again every
    `ANEW_SECONDS`: one that was still loading may have said so too early.
 """
@@ -52,6 +53,7 @@ class Sampler:
         self._metrics = True
         self._others: tuple[Source, ...] = OTHER_SOURCES
         self._next_ns = 0
+        self._answered = False
         self._anew_ns = 0
         self._busy_ns = -(1 << 62)
         self._scraped_ns = -(1 << 62)
@@ -78,7 +80,7 @@ class Sampler:
             self._busy_ns = now_ns
         if now_ns < self._next_ns:
             return False
-        if now_ns - self._busy_ns <= LINGER_SECONDS * 1e9:
+        if not self._answered or now_ns - self._busy_ns <= LINGER_SECONDS * 1e9:
             return True
         late_ns = now_ns - self._next_ns
         scraped = now_ns - self._scraped_ns <= SCRAPES_SECONDS * 1e9
@@ -137,8 +139,7 @@ class Sampler:
         """The answer's body; None: there is nothing at this path."""
         self.questions += 1
         answer = await self._client.get(address, path)
-        if answer.status == 200:
-            return answer.body
-        if answer.status not in NOT_HERE:
+        if answer.status != 200 and answer.status not in NOT_HERE:
             raise EngineUnavailableError
-        return None
+        self._answered = True
+        return answer.body if answer.status == 200 else None

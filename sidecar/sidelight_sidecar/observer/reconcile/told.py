@@ -5,6 +5,9 @@ from sidelight_sidecar.observer.flows.table import FlowTable
 from sidelight_sidecar.observer.reconcile.compare import Comparison
 from sidelight_sidecar.observer.reconcile.reconciler import Reconciler, Unobserved
 
+MAX_NUMBER = 1 << 62
+"""What JSON's readers take; no engine that tells the truth comes near it."""
+
 
 def unobserved(flows: FlowTable) -> Unobserved:
     """What a relay and a tap say that was not observed, and what could not be read."""
@@ -42,7 +45,9 @@ def _tell(told: summary.Reconciliation, last: Comparison) -> None:
     told.causes = {cause.value: 1 for cause in last.causes}
     told.figures = {
         name.value: summary.Compared(
-            **figure._asdict(), agreed=int(figure.agrees), differed=int(not figure.agrees)
+            **{key: min(number, MAX_NUMBER) for key, number in figure._asdict().items()},
+            agreed=int(figure.agrees),
+            differed=int(not figure.agrees),
         )
         for name, figure in last.figures.items()
     }
