@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from sidelight_contract.sketch import Sketch
+from sidelight_contract.strata import Strata
 
 SUMMARY_VERSION = 1
 MAX_SUMMARY_BYTES = 4 * 1024 * 1024
@@ -274,6 +275,8 @@ class Summary(msgspec.Struct):
     total: list[Traffic]
     relay: RelayCounters = msgspec.field(default_factory=RelayCounters)
     reconciliation: Reconciliation = msgspec.field(default_factory=Reconciliation)
+    strata: Strata = msgspec.field(default_factory=Strata)
+    """Since the start; only for who asks for `/summary?strata=1`, for it may be 400 kB."""
     version: int = SUMMARY_VERSION
 
 

@@ -9,16 +9,13 @@ from datetime import UTC, datetime
 
 from sidelight_contract import status
 from sidelight_contract.durations import format_duration, round_significant
+from sidelight_contract.failures import is_failure
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.summary import Summary, Traffic, add_counts
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
 
 NOT_INFERENCE = "other"
-NOT_FAILURES = frozenset(
-    {"client_disconnect", "invalid_request", "auth", "not_found", "context_length"}
-)
-"""Errors that are the client's: the engine was right to refuse, or nobody waited for it."""
 MAX_SERVED_MODELS = 10
 _PLACEHOLDERS = frozenset({"_unknown", "_other"})
 
@@ -87,7 +84,7 @@ def inference(parts: Iterable[Traffic]) -> Iterable[Traffic]:
 def traffic_status(figures: Figures) -> status.Traffic:
     """The window's figures."""
     window = figures.window
-    failures = sum(count for kind, count in window.errors.items() if kind not in NOT_FAILURES)
+    failures = sum(count for kind, count in window.errors.items() if is_failure(kind))
     return status.Traffic(
         requests=window.requests,
         requests_per_second=round_significant(figures.request_rate),

@@ -55,7 +55,8 @@ class Admin:
             return refusal
         if self._lease is not None:
             self._lease.renew()
-        body = encode_summary(self._pipeline.summary(time.monotonic_ns()))
+        strata = request.query.get("strata") == "1"
+        body = encode_summary(self._pipeline.summary(time.monotonic_ns(), strata=strata))
         return web.Response(body=body, content_type="application/json")
 
     async def _end(self, request: web.Request) -> web.Response:

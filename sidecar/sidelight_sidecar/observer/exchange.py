@@ -38,7 +38,7 @@ class Exchange:
 
     __slots__ = (
         "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
-        "choices", "code", "dialect", "engine_end_ns", "error", "events", "finishes",
+        "choices", "code", "concurrency", "dialect", "engine_end_ns", "error", "events", "finishes",
         "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "fresh_gaps", "gaps",
         "generating", "has_output", "in_flight_as", "last_output_ns", "left_ns", "method",
         "model", "model_version", "operation", "output_tokens", "overhead_ns", "path", "poll",
@@ -52,6 +52,8 @@ class Exchange:
         self.flow = flow
         self.start_ns = start_ns
         """First byte of the request (t0)."""
+        self.concurrency = 0
+        """Exchanges in flight when it started, itself included."""
         self.request_end_ns = 0
         """Last byte of the request (t_body)."""
         self.overhead_ns = -1

@@ -6,6 +6,7 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from sidelight_contract.config import SidecarConfig
+from sidelight_contract.strata import Strata
 from sidelight_contract.summary import SidecarState, Summary
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
@@ -26,6 +27,7 @@ from sidelight_sidecar.observer.metrics.tap import TapCollector
 from sidelight_sidecar.observer.reconcile.metrics import ReconciliationCollector
 from sidelight_sidecar.observer.reconcile.reconciler import Reconciler, Unobserved
 from sidelight_sidecar.observer.reconcile.told import reconciliation_of, unobserved
+from sidelight_sidecar.observer.strata import StrataCounter
 from sidelight_sidecar.observer.tally import Tally
 from sidelight_sidecar.observer.token_counter import TokenCounter
 
@@ -50,8 +52,11 @@ class Pipeline:
         self._labels = Labels(config.max_model_labels)
         self.metrics = Metrics(self._labels, __version__)
         self.tally = Tally(self._labels, config.window_seconds)
+        self.strata = StrataCounter(self._labels)
         self.reconciler = Reconciler(self._unobserved)
-        self.counter = TokenCounter(Consumers((self.metrics, self.tally, self.reconciler, *also)))
+        self.counter = TokenCounter(
+            Consumers((self.metrics, self.tally, self.strata, self.reconciler, *also))
+        )
         self.context = Context(LogicalRequests(self.counter), Budget())
         self.flows = FlowTable(self.context)
         self.metrics.registry.register(RelayCollector(self.flows))
@@ -108,8 +113,8 @@ class Pipeline:
         generate = generate_openmetrics if openmetrics else generate_latest
         return generate(self.metrics.registry)
 
-    def summary(self, now_ns: int) -> Summary:
-        """What the operator reads."""
+    def summary(self, now_ns: int, *, strata: bool = False) -> Summary:
+        """What the operator reads; with `strata` where it compares versions."""
         return Summary(
             sidecar=SidecarState(
                 release=__version__,
@@ -127,4 +132,5 @@ class Pipeline:
             total=self.tally.total(),
             relay=self.flows.relay,
             reconciliation=reconciliation_of(self.reconciler),
+            strata=self.strata.told() if strata else Strata(),
         )

@@ -38,9 +38,10 @@ class Tally:
             self._slices.clear()
             self._since_ns = now_ns
 
-    def started(self, exchange: Exchange) -> None:  # noqa: ARG002
+    def started(self, exchange: Exchange) -> None:
         """One more is under way."""
         self.in_flight += 1
+        exchange.concurrency = self.in_flight
 
     def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Nothing: the exchange keeps its gaps."""
