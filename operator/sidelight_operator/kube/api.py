@@ -279,7 +279,10 @@ class ApiClient:
             raise _error(what, error.status or 0, error.body or error.reason) from error
         if response.status >= 400:
             raise _error(what, response.status, content)
-        result = msgspec.json.decode(content)  # half the time of `json`: pods are large
+        try:
+            result = msgspec.json.decode(content)  # half the time of `json`: pods are large
+        except (msgspec.DecodeError, ValueError):  # somebody between who is not the API server
+            result = None
         if not isinstance(result, dict):
             raise KubeError(what, "the answer is no JSON object", response.status)
         return result

@@ -6,6 +6,8 @@ loop: minutes away after the API server is back, and a webhook without a view of
 
 1. A request is tried for ever, ten seconds apart.
 2. Where kopf ends all the same it is begun again in the same process, which keeps what it knows.
+   With it go all tasks that were created since it began: they must bear that, as they must bear
+   the end of the process.
 3. An answer that does not come is given up after a minute.
 """
 
@@ -47,6 +49,8 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     # Watching CustomResourceDefinitions would need a permission; the chart installs ours first.
     settings.scanning.disabled = True
+    # After a failure kopf would have the process killed, ten minutes later.
+    settings.process.ultimate_exiting_timeout = None
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.networking.error_backoffs = Endless()

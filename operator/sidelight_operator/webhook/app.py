@@ -36,10 +36,12 @@ LABEL_SECONDS = 5.0
 was tightened just before may refuse a pod for what is added to it; its owner tries again."""
 LIST_SECONDS = 1.0
 """How often the API server is asked what there is, until the view is complete: seconds at start."""
-COMPARE_SECONDS = 60.0
+COMPARE_SECONDS = 30.0
 """And how often afterwards, to compare."""
 RETRY_SECONDS = 5.0
-"""After a list that failed, and after one that said otherwise: the watch may have become deaf."""
+"""After a list that failed, and while the watch is in doubt."""
+DOUBT_COMPARISONS = 120
+"""Ten minutes: for so long a watch is in doubt after a list said otherwise. It may be deaf."""
 
 
 def parse_settings(argv: list[str]) -> argparse.Namespace:
@@ -178,33 +180,32 @@ async def keep_whole(
     between this list and kopf's own is never seen, and must not be waited for; then now and then,
     to put the view right. While the API server is away, the view stays as it is.
     """
-    frozen = False
+    frozen, doubts = False, 0
     async with connect(kubeconfig, namespaces) as kube:
         while True:
-            since, pause = view.now, LIST_SECONDS
+            since = view.now
             try:
                 models = await kube.list_models()
                 labels = None if namespaces else await kube.list_namespaces()
             except KubeError as error:
                 logger.warning("view not compared", extra={"error": str(error)})
-                pause = RETRY_SECONDS
-            else:
-                if readiness.complete:
-                    wrong = view.put_right(models, labels, since)
-                    pause = RETRY_SECONDS if wrong else COMPARE_SECONDS
-                    if wrong:
-                        logger.warning("view put right", extra={"corrections": wrong})
-                readiness.expect(
-                    {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models},
-                    set(namespaces if labels is None else labels),
-                )
+                await sleep(RETRY_SECONDS)
+                continue
+            if readiness.complete:
+                wrong = view.put_right(models, labels, since)
+                doubts = DOUBT_COMPARISONS if wrong else max(doubts - 1, 0)
+                if wrong:
+                    logger.warning("view put right", extra={"corrections": wrong})
+            listed = {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models}
+            readiness.expect(listed, set(namespaces if labels is None else labels))
             if readiness.complete and not frozen:
                 # What is there now stays: the collector need not walk over it while a pod waits
                 # (40 ms).
                 gc.collect()
                 gc.freeze()
                 frozen = True
-            await sleep(pause)
+            well = RETRY_SECONDS if doubts else COMPARE_SECONDS
+            await sleep(well if frozen else LIST_SECONDS)
 
 
 async def follow_labels(
