@@ -1,9 +1,11 @@
 """kopf, as both roles run it, against an API server that is away in every way."""
 
 import asyncio
+import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
@@ -82,10 +84,13 @@ class Sleeps:
 
 
 @pytest.fixture
-def sleeps(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sleeps]:
     made = Sleeps()
     monkeypatch.setattr(kopf._cogs.clients.api, "asyncio", made)
-    return made
+    yield made
+    with warnings.catch_warnings():  # kopf that fails leaves a session to the collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @asynccontextmanager
