@@ -42,6 +42,7 @@ OPAQUE = frozenset({
     value for name, value in vars(opaque).items() if name.isupper() and isinstance(value, str)
 })  # fmt: skip
 MAX_CODES = 42
+_SIGNED = frozenset({"sidelight_reconciliation_difference_ratio"})
 _FAMILIES_OF_REASON = {"sidelight_finish_reasons": REASONS, "sidelight_opaque_connections": OPAQUE}
 
 
@@ -158,7 +159,7 @@ def check_exposition(pipeline: Pipeline) -> None:
     values: dict[str, set[str]] = {}
     for family in parse_openmetrics(pipeline.exposition(openmetrics=True).decode()):
         for sample in family.samples:
-            _check(sample.value >= 0, f"{sample.name} is negative")
+            _check(sample.value >= 0 or sample.name in _SIGNED, f"{sample.name} is negative")
             for label, value in sample.labels.items():
                 if label == "reason":
                     allowed = _FAMILIES_OF_REASON.get(family.name)

@@ -11,6 +11,7 @@ import msgspec
 
 from sidelight_sidecar.observer.dialects.base import Dialect, Request, count, loads, text_of
 from sidelight_sidecar.observer.dialects.per_choice import PerChoice
+from sidelight_sidecar.observer.dialects.timings import read_times
 from sidelight_sidecar.observer.exchange import Exchange
 
 
@@ -116,6 +117,8 @@ class LlamaCpp(Dialect):
             cached=_cached(answer.tokens_evaluated, timings),
         )
         if answer.stop is True:
+            if timings:
+                read_times(exchange, timings)
             self._stopped.add(index)
             exchange.finish(index, _reason(answer))
 

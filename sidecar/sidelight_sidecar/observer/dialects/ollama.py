@@ -12,6 +12,7 @@ import msgspec
 from sidelight_sidecar.observer.dialects import errors
 from sidelight_sidecar.observer.dialects.base import Dialect, Request, loads, text_of
 from sidelight_sidecar.observer.dialects.usage import read
+from sidelight_sidecar.observer.engine_times import EngineTimes, nanoseconds
 from sidelight_sidecar.observer.exchange import Exchange
 
 _NOT_GENERATED = frozenset({"load", "unload"})
@@ -28,6 +29,9 @@ class _Line(msgspec.Struct, gc=False):
     done_reason: Any = None
     prompt_eval_count: Any = None
     eval_count: Any = None
+    load_duration: Any = None
+    prompt_eval_duration: Any = None
+    eval_duration: Any = None
     error: Any = None
 
 
@@ -80,6 +84,11 @@ class Ollama(Dialect):
             self.fail(errors.error_in(answer) if isinstance(answer, dict) else None)
         if line.done is True:
             self._done = True
+            exchange.engine_times = EngineTimes(
+                nanoseconds(line.load_duration),
+                nanoseconds(line.prompt_eval_duration),
+                nanoseconds(line.eval_duration),
+            )
             exchange.choice(0)
             exchange.finish(0, line.done_reason)
             if isinstance(line.done_reason, str) and line.done_reason in _NOT_GENERATED:

@@ -16,7 +16,7 @@ import msgspec
 from sidelight_sidecar.observer.dialects import errors
 from sidelight_sidecar.observer.dialects.base import Dialect, Request, loads, text_of
 from sidelight_sidecar.observer.dialects.calls import Calls
-from sidelight_sidecar.observer.dialects.timings import read_timings
+from sidelight_sidecar.observer.dialects.timings import read_times, read_timings
 from sidelight_sidecar.observer.dialects.usage import read_openai
 from sidelight_sidecar.observer.exchange import Exchange
 
@@ -160,8 +160,10 @@ class OpenAI(Dialect):
             usage = answer.x_groq.get("usage")
         if isinstance(usage, dict):
             read_openai(exchange, usage)
-        elif isinstance(answer.timings, dict):  # llama.cpp's, also where no usage was asked for
-            read_timings(exchange, answer.timings)
+        if isinstance(answer.timings, dict):  # llama.cpp's, also where no usage was asked for
+            read_times(exchange, answer.timings)
+            if not isinstance(usage, dict):
+                read_timings(exchange, answer.timings)
 
     def _output(self, choice: Choice, at_ns: int) -> bool:
         """Whether a choice of a chunk bears output."""

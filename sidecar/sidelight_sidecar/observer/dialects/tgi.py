@@ -12,6 +12,7 @@ import msgspec
 from sidelight_sidecar.observer.dialects import errors
 from sidelight_sidecar.observer.dialects.base import Dialect, Headers, Request, loads
 from sidelight_sidecar.observer.dialects.usage import read
+from sidelight_sidecar.observer.engine_times import EngineTimes, milliseconds
 from sidelight_sidecar.observer.exchange import Exchange
 
 
@@ -34,7 +35,7 @@ class Tgi(Dialect):
     engines: ClassVar[frozenset[str]] = frozenset({"TGI"})
     tokens_each = True
     late_headers: ClassVar[frozenset[bytes]] = frozenset(
-        {b"x-prompt-tokens", b"x-generated-tokens"}
+        {b"x-prompt-tokens", b"x-generated-tokens", b"x-queue-time"}
     )
 
     def __init__(self, exchange: Exchange, request: Request) -> None:
@@ -51,8 +52,10 @@ class Tgi(Dialect):
         )
 
     def head(self, status: int, headers: Headers) -> None:
-        """The counts in the headers."""
+        """The counts in the headers, and the time in the queue."""
         super().head(status, headers)
+        if (waited := _number(headers.get(b"x-queue-time"))) is not None:
+            self.exchange.engine_times = EngineTimes(before_ns=milliseconds(waited))
         read(
             self.exchange,
             _number(headers.get(b"x-prompt-tokens")),

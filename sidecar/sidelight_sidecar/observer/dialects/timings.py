@@ -1,12 +1,21 @@
 """llama.cpp's `timings`: counts of tokens that its OpenAI routes give whether usage was asked for
-or not.
+or not, and times.
 """
 
 from typing import Any
 
 from sidelight_sidecar.observer.dialects.base import count
 from sidelight_sidecar.observer.dialects.usage import read
+from sidelight_sidecar.observer.engine_times import EngineTimes, milliseconds
 from sidelight_sidecar.observer.exchange import Exchange
+
+
+def read_times(exchange: Exchange, timings: dict[str, Any]) -> None:
+    """Put the times on the exchange."""
+    exchange.engine_times = EngineTimes(
+        prefill_ns=milliseconds(timings.get("prompt_ms")),
+        decode_ns=milliseconds(timings.get("predicted_ms")),
+    )
 
 
 def read_timings(exchange: Exchange, timings: dict[str, Any]) -> None:

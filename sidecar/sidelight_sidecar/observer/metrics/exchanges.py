@@ -9,6 +9,7 @@ from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.metrics.abandonment import AbandonmentMetrics
 from sidelight_sidecar.observer.metrics.bulk_histogram import BulkHistogram
+from sidelight_sidecar.observer.metrics.engine_times import EngineTimesMetrics
 from sidelight_sidecar.observer.metrics.labels import Labels
 
 DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(18))
@@ -95,6 +96,7 @@ class Metrics:
         self._empty = counter("empty_answers", "Requests that ended well with an empty answer.")
         self._tool_calls = counter("tool_calls", "Calls that clients were asked to make.")
         self._abandoned = AbandonmentMetrics(registry)
+        self._engine_times = EngineTimesMetrics(registry)
         self._finish = counter("finish_reasons", "Why generation ended, normalised.", "reason")
         self._unread = Counter(
             "sidelight_parser_errors",
@@ -154,6 +156,7 @@ class Metrics:
             self._empty.labels(*labels).inc()
         if exchange.tool_calls:
             self._tool_calls.labels(*labels).inc(exchange.tool_calls)
+        self._engine_times.finished(labels, exchange)
         self._abandoned.finished(labels, abandonment_of(exchange, self.queue_reading))
 
     def counted(self, exchange: Exchange) -> None:

@@ -138,12 +138,16 @@ def _figures(engine: _Engine, counts: Counts) -> dict[Figure, Compared]:
         figures[Figure.TIME_TO_FIRST_TOKEN] = first
     decode_ns = engine.gained("decode_seconds", 1e9)
     if decode_ns is not None and output and figures[Figure.OUTPUT_TOKENS].agrees:
-        token_ns = DECODE_TOKENS * decode_ns // output
-        slack = (DECODE_NS + token_ns) * counts.exchanges + int(TIME_SHARE * decode_ns)
-        span = _wider(counts.decode_ns, slack, slack)
-        tokens = counts.output_tokens.seen
-        figures[Figure.DECODE_TIME] = _compared(decode_ns, span, tokens, output)
+        figures[Figure.DECODE_TIME] = decode_compared(decode_ns, output, counts)
     return figures
+
+
+def decode_compared(decode_ns: int, output: int, counts: Counts) -> Compared:
+    """The time that the engine took for so many tokens, against when they came."""
+    token_ns = DECODE_TOKENS * decode_ns // output
+    slack = (DECODE_NS + token_ns) * counts.exchanges + int(TIME_SHARE * decode_ns)
+    span = _wider(counts.decode_ns, slack, slack)
+    return _compared(decode_ns, span, counts.output_tokens.seen, output)
 
 
 def _first_token(engine: _Engine, counts: Counts) -> Compared | None:

@@ -6,9 +6,10 @@ Rules:
    ends the span once it is `EXACT_SECONDS` long, or at once when it is the first.
 3. Where there is none for `LONG_SECONDS`, the span ends at the last sample of which all that were
    in flight have ended, and they widen the bounds.
-4. A span in which neither side saw anything is none. One across a restart of the engine is given
+4. An engine without metrics is held against the times in its own answers (`own_words`).
+5. A span in which neither side saw anything is none. One across a restart of the engine is given
    up.
-5. A sample is judged by only when the one after it is there: frames come up to 50 ms late.
+6. A sample is judged by only when the one after it is there: frames come up to 50 ms late.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from sidelight_sidecar.observer.reconcile.compare import (
     restarted,
 )
 from sidelight_sidecar.observer.reconcile.ledger import Ledger, Mark
+from sidelight_sidecar.observer.reconcile.own_words import OwnWords
 
 SPACING_SECONDS = 4.0
 """Samples that come closer (the queue is read more often while tokens are counted) are left out."""
@@ -55,6 +57,7 @@ class Reconciler:
     def __init__(self, unobserved: Callable[[], Unobserved] = Unobserved) -> None:
         self._unobserved = unobserved
         self._ledger = Ledger()
+        self._own_words = OwnWords()
         self._base = 0
         self.last: Comparison | None = None
         self.spans = {True: 0, False: 0}
@@ -79,6 +82,8 @@ class Reconciler:
     def counted(self, exchange: Exchange) -> None:
         """Take note."""
         self._ledger.counted(exchange)
+        if not self.samples and (comparison := self._own_words.counted(exchange)) is not None:
+            self._keep(comparison)
 
     def dropped(self, exchange: Exchange) -> None:
         """Take note."""
@@ -130,6 +135,9 @@ class Reconciler:
         self._base = end
         if not any(figure.engine or figure.high for figure in comparison.figures.values()):
             return
+        self._keep(comparison)
+
+    def _keep(self, comparison: Comparison) -> None:
         self.last = comparison
         self.spans[comparison.agrees] += 1
         for cause in comparison.causes:
