@@ -95,6 +95,8 @@ class ConditionType(StrEnum):
     """Every selected pod carries the sidecar that it would be given today."""
     METRICS_AGREE = "MetricsAgree"
     """The sidecars' figures and the engines' own metrics say the same."""
+    VERDICT = "Verdict"
+    """The candidate version is as good as the baseline: True to promote, False to roll back."""
 
 
 class Reason(StrEnum):
@@ -193,6 +195,12 @@ class Reason(StrEnum):
     CACHED_NOT_COUNTED = "CachedNotCounted"
     ENGINE_COUNTS_LESS = "EngineCountsLess"
     TIMES_DIFFER = "TimesDiffer"
+
+    # what a comparison of two versions has come to
+    PROMOTE = "Promote"
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
+    NEED_MORE_DATA = "NeedMoreData"
 
     # why the circuit breaker opened
     PODS_REJECTED = "PodsRejected"

@@ -308,6 +308,94 @@ class Rollout(Resource):
     )
 
 
+_PERCENT = "^[0-9]{1,3}([.][0-9]{1,2})?%$"
+
+
+class Tolerance(Resource):
+    """How much worse the candidate may be and still be as good."""
+
+    time_to_first_token: str = Field(
+        default="10%",
+        pattern=_PERCENT,
+        description="Slower time to first token, in percent of the baseline's. Default 10%: it "
+        "varies much, and people notice less.",
+    )
+    time_per_output_token: str = Field(
+        default="5%",
+        pattern=_PERCENT,
+        description="Slower time per output token, in percent of the baseline's. Default 5%: it "
+        "varies little, and is what capacity is made of.",
+    )
+    duration: str = Field(
+        default="10%",
+        pattern=_PERCENT,
+        description="Longer duration of requests without errors, in percent of the baseline's. "
+        "Default 10%, as for the time to first token.",
+    )
+    errors: str = Field(
+        default="1%",
+        pattern=_PERCENT,
+        description="More requests that fail through the engine's fault, in percentage points: "
+        "with 1% a share of 0.5 % may become 1.5 %. Default 1%: a usual error budget.",
+    )
+
+
+class Compare(Resource):
+    """Which version is held against which, and what is tolerated."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "self.candidate == '' || self.candidate != self.baseline",
+                "compare.candidate and compare.baseline must be two versions",
+            ),
+            (
+                "self.falseAlarmRate.matches('[1-9]')",
+                "compare.falseAlarmRate must be above 0%: a test that never errs never ends",
+            ),
+        )
+    )
+
+    baseline: str = Field(
+        default="previous",
+        min_length=1,
+        max_length=253,
+        description="Version to compare with, as in `status.versions`. `previous` (default): the "
+        "newest other than the candidate; a version is as new as its oldest pod.",
+    )
+    candidate: str = Field(
+        default="",
+        max_length=253,
+        description="Version that is judged, as in `status.versions`. Empty (default): the newest.",
+    )
+    tolerance: Tolerance = Field(
+        default_factory=Tolerance,
+        description="How much worse the candidate may be. Smaller needs more requests: half the "
+        "tolerance, four times as many.",
+    )
+    false_alarm_rate: str = Field(
+        default="1%",
+        pattern="^[0-9]{1,2}([.][0-9]{1,4})?%$",
+        description="With which probability a comparison ever says Rollback of a version that is "
+        "within tolerance, or Promote of one that is not, however often it is looked at. Default "
+        "1%: one needless rollback in a hundred releases at most.",
+    )
+    min_requests: int = Field(
+        default=200,
+        ge=1,
+        le=10_000_000,
+        description="Matched requests of the candidate before it may be promoted. Default 200: "
+        "what a few requests cannot show (long prompts, tools, the hour's peak) is seldom seen in "
+        "fewer.",
+    )
+    patience: str = Field(
+        default="24h",
+        pattern="^([0-9]+(h|m|s))+$",
+        description="After how long an undecided comparison says Hold, for somebody to look at it. "
+        "Default 24h: a whole day's traffic has been seen then.",
+    )
+
+
 class ObservedModelSpec(Resource):
     """What to observe, and how to get into its path."""
 
@@ -334,4 +422,9 @@ class ObservedModelSpec(Resource):
     )
     rollout: Rollout = Field(
         default_factory=Rollout, description="What happens to pods that are there already."
+    )
+    compare: Compare | None = Field(
+        default=None,
+        description="Hold one version against another on matched traffic (docs/verdict.md). "
+        "Absent (default): nothing is compared.",
     )

@@ -203,6 +203,56 @@ class VersionStatus(StatusPart):
     window: Traffic = Field(description="Figures over the last minutes.")
 
 
+class FigureStatus(StatusPart):
+    """One figure of the candidate beside the baseline's."""
+
+    name: str = Field(
+        description="timeToFirstToken, timePerOutputToken, duration or errors, as in "
+        "`spec.compare.tolerance`."
+    )
+    effect: str = Field(
+        description="How much more the candidate takes, such as `+11.2%`; of errors, how many more "
+        "fail, in percentage points."
+    )
+    low: str = Field(default="", description="It is at least this; empty: not known yet.")
+    high: str = Field(default="", description="It is at most this; empty: not known yet.")
+    tolerance: str = Field(description="What is tolerated.")
+    requests: int = Field(description="Matched requests of the candidate that this rests on.")
+    baseline_requests: int = Field(description="Matched requests of the baseline.")
+    evidence: list[float] = Field(
+        default_factory=list,
+        description="Sums by which the comparison goes on after the controller's restart.",
+    )
+
+
+class CompareStatus(StatusPart):
+    """What the comparison of two versions has come to; rewritten once a minute at most."""
+
+    baseline: str = Field(default="", description="The version that is compared with.")
+    candidate: str = Field(default="", description="The version that is judged.")
+    verdict: Literal["Promote", "Hold", "Rollback", "NeedMoreData"] = Field(
+        description="Promote: within tolerance in all that can be measured. Rollback: beyond it in "
+        "something. Hold: undecided, and more traffic is not what it lacks. NeedMoreData: "
+        "undecided yet."
+    )
+    reasons: list[str] = Field(default_factory=list, description="Why; at most eight sentences.")
+    figures: list[FigureStatus] = Field(
+        default_factory=list, description="What was compared; at most four."
+    )
+    since: str = Field(
+        description="When this comparison began.", json_schema_extra={"format": "date-time"}
+    )
+    baseline_requests: int = Field(
+        default=0, description="Requests of the baseline since then, matched or not."
+    )
+    candidate_requests: int = Field(
+        default=0, description="Requests of the candidate since then, matched or not."
+    )
+    settings: str = Field(
+        default="", description="Stands for `spec.compare`; another one begins anew."
+    )
+
+
 class ObservedModelStatus(StatusPart):
     """What the controller saw in its last round."""
 
@@ -231,4 +281,7 @@ class ObservedModelStatus(StatusPart):
     versions: list[VersionStatus] = Field(
         default_factory=list,
         description=f"Newest traffic first; at most {MAX_VERSIONS}.",
+    )
+    compare: CompareStatus | None = Field(
+        default=None, description="One version held against another, where `spec.compare` asks."
     )

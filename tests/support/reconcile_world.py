@@ -12,7 +12,13 @@ class Sidecars(Collector):
     def __init__(self) -> None:
         self.answer: Answer = summary()
         self.tokens: list[str | None] = []
+        self.by_address: dict[str, Answer] = {}
+        """Of sidecars that answer something of their own."""
+        self.strata_asked = 0
 
-    async def collect(self, address: str, token: str | None, port: int = 0) -> Answer:
+    async def collect(
+        self, address: str, token: str | None, port: int = 0, *, strata: bool = False
+    ) -> Answer:
         self.tokens.append(token)
-        return self.answer
+        self.strata_asked += strata
+        return self.by_address.get(address, self.answer)

@@ -32,7 +32,7 @@ class Collector:
         self._timeout_seconds = timeout_seconds
 
     async def collect(
-        self, address: str, token: str | None, port: int = names.ADMIN_PORT
+        self, address: str, token: str | None, port: int = names.ADMIN_PORT, *, strata: bool = False
     ) -> Answer:
         """The summary of the sidecar at `address`, or why there is none. Raises nothing.
 
@@ -40,6 +40,7 @@ class Collector:
             address: the pod's.
             token: what the sidecar asks for.
             port: where its injection put it; the usual one is the collector's own.
+            strata: whether it is to tell its strata, too.
         """
         port = self._port if port == names.ADMIN_PORT else port
         if token is None:
@@ -49,7 +50,8 @@ class Collector:
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._slots, asyncio.timeout(self._timeout_seconds):
-                return await self._ask(f"http://{host}:{port}/summary", token)
+                query = "?strata=1" if strata else ""
+                return await self._ask(f"http://{host}:{port}/summary{query}", token)
         except TimeoutError:
             why = f"no answer within {self._timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError) as error:

@@ -13,6 +13,7 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_contract.names import ConditionType, InterceptionMode, Reason
 from sidelight_contract.status import (
     MAX_NAMED_PODS,
+    CompareStatus,
     Condition,
     Coverage,
     ModeCount,
@@ -21,6 +22,7 @@ from sidelight_contract.status import (
     Pods,
 )
 from sidelight_contract.summary import Summary
+from sidelight_operator.controller import comparing
 from sidelight_operator.controller.agreement import metrics_agree
 from sidelight_operator.controller.breaker import Breaker
 from sidelight_operator.controller.coverage import coverage_status
@@ -87,6 +89,7 @@ def evaluate(
     rollout: RolloutPlan | None = None,
     problem: Refusal | None = None,
     told: AbstractSet[tuple[str, Reason]] = frozenset(),
+    compare: CompareStatus | None = None,
 ) -> Evaluation:
     """Judge one model's round.
 
@@ -99,6 +102,7 @@ def evaluate(
         rollout: what happens to pods that are not up to date.
         problem: why the round could not be done whole; it becomes the reason of Ready.
         told: pods and reasons of which an Event was made in an earlier round.
+        compare: the comparison of versions after this round.
     """
     refusals = {pod.uid: _refusal(model, pod, answers) for pod in pods}
     missing = [(pod, why) for pod in pods if (why := refusals[pod.uid]) is not None]
@@ -115,6 +119,7 @@ def evaluate(
         _breaker_open(breaker),
         *_up_to_date(rollout),
         *metrics_agree(summary for _, summary in answered),
+        *comparing.verdict_condition(compare),
     )
     status = ObservedModelStatus(
         observed_generation=model.generation,
@@ -125,10 +130,15 @@ def evaluate(
         window_seconds=WINDOW_SECONDS,
         traffic=traffic_status(whole) if answered else None,
         versions=versions,
+        compare=compare,
     )
     return Evaluation(
         status=status,
-        events=(*_events(model, missing, status, now, told), *_breaker_events(breaker)),
+        events=(
+            *_events(model, missing, status, now, told),
+            *_breaker_events(breaker),
+            *_verdict_events(model, compare),
+        ),
         not_observed=Counter(why.reason for _, why in missing),
     )
 
@@ -353,3 +363,18 @@ def _breaker_events(breaker: Breaker) -> list[Told]:
         for entry in breaker.closed
     ]
     return [*closed, *opened]
+
+
+def _verdict_events(model: Model, compare: CompareStatus | None) -> list[Told]:
+    """A verdict that is another one than in the round before; the first is none yet."""
+    before = comparing.before(model)
+    if compare is None or compare.verdict == (before.verdict if before else "NeedMoreData"):
+        return []
+    return [
+        Told(
+            "Warning" if compare.verdict == "Rollback" else "Normal",
+            Reason(compare.verdict),
+            f"{compare.candidate or 'no version'}: {comparing.said(compare)}",
+            occasion=f"{compare.since} {before.verdict if before else ''}",
+        )
+    ]

@@ -17,6 +17,7 @@ from sidelight_operator.controller.attaching import Attaching, Credentials
 from sidelight_operator.controller.breaker import Breaker, Installed, judge_breaker
 from sidelight_operator.controller.changes import merge_patch
 from sidelight_operator.controller.collect import Collector
+from sidelight_operator.controller.comparing import Comparisons
 from sidelight_operator.controller.decision import Plan, Scene
 from sidelight_operator.controller.evaluate import Answer, Evaluation, Told, asks, evaluate
 from sidelight_operator.controller.events import Teller
@@ -69,6 +70,7 @@ class Reconciler:
         self._tokens = tokens
         self._rolling = Rolling(kube, self.metrics)
         self._targets = Targets()
+        self._comparisons = Comparisons()
         self.generations: dict[str, int] = {}
         """Of the ObservedModels that the last round listed, by uid."""
         self._told: dict[str, set[tuple[str, Reason]]] = {}
@@ -95,6 +97,7 @@ class Reconciler:
         known = {model.uid for model in models}
         self._told = {uid: told for uid, told in self._told.items() if uid in known}
         self._targets.forget_models(but=known)
+        self._comparisons.forget_models(but=known)
         neighbours: dict[str, list[Model]] = {}
         for model in models:
             neighbours.setdefault(model.namespace, []).append(model)
@@ -130,6 +133,7 @@ class Reconciler:
         attached: Sequence[Told] = ()
         rollout: RolloutPlan | None = None
         answers: dict[str, Answer] = {}
+        comparing = self._comparisons.due(model, self._clock())
         if model.spec is None:
             why = f"the spec is not understood by this release: {model.spec_error}"
             problem: Refusal | None = Refusal(Reason.SPEC_NOT_UNDERSTOOD, why)
@@ -140,15 +144,16 @@ class Reconciler:
             seen, breaker = await self._look(model, neighbours, labels)
             credentials = Credentials(tokens.send, tokens.accepted)
             await self._attaching.keep_up(model, seen.pods, credentials)
-            answers = await self._answers(model, seen.pods, tokens.send)
+            answers = await self._answers(model, seen.pods, tokens.send, strata=comparing)
             pods, attached = await self._attaching.proceed(
                 model, labels, (seen.pods, answers), credentials
             )
             seen = replace(seen, pods=pods)
             rollout = await self._rolling.plan(model, seen.pods, breaker_open=bool(breaker.entries))
+        compare = self._comparisons.proceed(model, seen.pods, answers, self._clock(), due=comparing)
         result = evaluate(
             model, seen.pods, answers, self._clock(),
-            breaker=breaker, rollout=rollout, problem=problem, told=told,
+            breaker=breaker, rollout=rollout, problem=problem, told=told, compare=compare,
         )  # fmt: skip
         self._count(model, len(seen.pods), result)
         # Events first: what the status says already would not be told by a controller that comes
@@ -189,13 +194,13 @@ class Reconciler:
                 )
 
     async def _answers(
-        self, model: Model, pods: Sequence[PodView], token: str
+        self, model: Model, pods: Sequence[PodView], token: str, *, strata: bool
     ) -> dict[str, Answer]:
         asked = [pod for pod in pods if asks(model, pod)]
         async with asyncio.TaskGroup() as tasks:
             waiting = {
                 pod.uid: tasks.create_task(
-                    self._collector.collect(pod.ip, token, pod.injection.admin_port)
+                    self._collector.collect(pod.ip, token, pod.injection.admin_port, strata=strata)
                 )
                 for pod in asked
             }

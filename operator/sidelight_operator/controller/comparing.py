@@ -1,0 +1,93 @@
+"""Comparisons of versions, as rounds see them: whose strata are asked for, and what is told.
+
+What must outlive the controller stands in `status.compare`; only the readings of the minute that is
+under way are here.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import ValidationError
+
+from sidelight_contract.names import ConditionType, Reason
+from sidelight_contract.status import CompareStatus
+from sidelight_contract.summary import Summary
+from sidelight_operator.controller.judged import Judged
+from sidelight_operator.controller.models import Model
+from sidelight_operator.controller.pods import PodView
+from sidelight_operator.verdict.comparison import proceed
+from sidelight_operator.verdict.ledger import Ledger, Reading
+
+
+class Comparisons:
+    """One ledger for each ObservedModel that compares."""
+
+    def __init__(self) -> None:
+        self._ledgers: dict[str, Ledger] = {}
+
+    def forget_models(self, but: Collection[str]) -> None:
+        """Keep those with these uids alone."""
+        self._ledgers = {uid: ledger for uid, ledger in self._ledgers.items() if uid in but}
+
+    def due(self, model: Model, now: datetime) -> bool:
+        """Whether the sidecars are to be asked for their strata in this round."""
+        if model.spec is None or model.spec.compare is None:
+            self._ledgers.pop(model.uid, None)
+            return False
+        return self._ledgers.setdefault(model.uid, Ledger()).due(now)
+
+    def proceed(
+        self,
+        model: Model,
+        pods: Sequence[PodView],
+        answers: Mapping[str, object],
+        now: datetime,
+        *,
+        due: bool,
+    ) -> CompareStatus | None:
+        """The comparison after this round; None where none is asked for."""
+        if model.spec is None:
+            return before(model)
+        if model.spec.compare is None:
+            return None
+        own = [pod for pod in pods if pod.model == model.name]
+        block = None
+        if due:
+            block = self._ledgers[model.uid].close(_readings(own, answers), now)
+        versions: dict[str, datetime] = {}
+        for pod in own:
+            versions[pod.version] = min(pod.created, versions.get(pod.version, pod.created))
+        return proceed(model.spec.compare, before(model), versions, block, now)
+
+
+def _readings(pods: Sequence[PodView], answers: Mapping[str, object]) -> list[Reading]:
+    return [
+        Reading(pod.uid, answer.sidecar.boot_id, pod.version, answer.strata.rows)
+        for pod in pods
+        if isinstance(answer := answers.get(pod.uid), Summary)
+    ]
+
+
+def before(model: Model) -> CompareStatus | None:
+    """The comparison as the last round left it; one that cannot be read begins anew."""
+    try:
+        return CompareStatus.model_validate(model.status["compare"])
+    except (KeyError, ValidationError):
+        return None
+
+
+_STATUS: dict[str, Literal["True", "False", "Unknown"]] = {"Promote": "True", "Rollback": "False"}
+
+
+def verdict_condition(compare: CompareStatus | None) -> tuple[Judged, ...]:
+    """The condition Verdict; none where nothing is compared."""
+    if compare is None:
+        return ()
+    status = _STATUS.get(compare.verdict, "Unknown")
+    return ((ConditionType.VERDICT, status, Reason(compare.verdict), said(compare)),)
+
+
+def said(compare: CompareStatus) -> str:
+    """The verdict's reasons in one line."""
+    return "; ".join(compare.reasons)

@@ -1,0 +1,59 @@
+"""From sums since each observer's start to what came within a minute, by version.
+
+Rules:
+1. Only observers that were read at both ends of a block count in it: one that was restarted starts
+   from zero, one that did not answer would bring other minutes' requests into this one.
+2. It is kept in memory alone. A controller that comes after this one begins a new block and loses
+   a minute at most.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sidelight_contract.strata import Strata, Stratum, since
+
+BLOCK = timedelta(seconds=60)
+"""Short enough that load and mix are the same for both versions, long enough to hold requests of
+both; a status is written once for each."""
+LONGEST = timedelta(seconds=300)
+"""A block in which the controller stood still for longer is not used: traffic within it is not
+simultaneous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one observer told."""
+
+    pod: str
+    """The pod's uid."""
+    boot: str
+    version: str
+    rows: Sequence[Stratum]
+
+
+class Ledger:
+    """Of one ObservedModel."""
+
+    def __init__(self) -> None:
+        self._began: datetime | None = None
+        self._before: dict[tuple[str, str], Sequence[Stratum]] = {}
+
+    def due(self, now: datetime) -> bool:
+        """Whether a block is to be closed, or the first to be begun."""
+        return self._began is None or now - self._began >= BLOCK
+
+    def close(self, readings: Iterable[Reading], now: datetime) -> dict[str, list[Stratum]] | None:
+        """What came in the block that ends now, by version; None for none. The next begins."""
+        began, before = self._began, self._before
+        versions: dict[str, Strata] = {}
+        self._began, self._before = now, {}
+        for reading in readings:
+            known = (reading.pod, reading.boot)
+            self._before[known] = reading.rows
+            if known in before:
+                news = Strata(since(before[known], reading.rows))
+                versions.setdefault(reading.version, Strata()).merge(news)
+        if began is None or now - began > LONGEST:
+            return None
+        return {version: strata.rows for version, strata in versions.items()}
