@@ -16,6 +16,8 @@ LEASE_SECONDS = 24 * 3600
 again, so a controller that is away for a night must not end it; and who removes Sidelight without
 a word has taps for a day more."""
 _GONE = (404, 409)
+_UNDECIDED = (0, 401, 429)
+_SERVER_ERROR = 500
 _BASELINE = NamespaceFacts({POD_SECURITY: "baseline"})
 
 
@@ -47,6 +49,9 @@ async def add_tap(kube: AttachClient, pod: Candidate, target: Target) -> Why | N
 
     Returns:
         Why it was refused; None when it was added, or the pod is not there any more.
+
+    Raises:
+        KubeError: there was no answer that decides anything; the pod itself says what became of it.
     """
     try:
         await _add(kube, pod, target, target.facts)
@@ -77,6 +82,8 @@ def tap_for(pod: Candidate, target: Target, facts: NamespaceFacts) -> Json:
 def _refusal(error: KubeError) -> Why | None:
     if error.status in _GONE:
         return None
+    if error.status in _UNDECIDED or error.status >= _SERVER_ERROR:
+        raise error
     return Why(Reason.ATTACH_REFUSED, _explained(str(error)))
 
 

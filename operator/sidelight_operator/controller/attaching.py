@@ -29,6 +29,9 @@ logger = logging.getLogger("sidelight.controller")
 REFUSED_FOR = timedelta(minutes=10)
 """After a refusal of the API server nothing is attached for that long: it would say the same of
 the next pod."""
+_WITHOUT_TAP = frozenset(
+    {Reason.ATTACH_PENDING, Reason.CREATED_BEFORE_MODEL, Reason.WEBHOOK_MISSED}
+)
 END_TRIES = 30
 """Rounds in which a tap that does not answer is told to end; then its lease has to do."""
 
@@ -118,11 +121,12 @@ class Attaching:
     ) -> tuple[tuple[PodView, ...], list[Told]]:
         """Add the next tap, if it is time for one; the pods with what is to be said of them."""
         pods, answers = seen
+        told = [_told(name) for name in _untold(model, pods)]
         candidates = [pod.candidate for pod in pods if pod.candidate is not None]
         if not candidates or credentials is None:
-            return tuple(pods), []
+            return tuple(pods), told
         chosen = self._plan(model, candidates, pods, answers)
-        why, told = dict(chosen.why), []
+        why = dict(chosen.why)
         if (pod := chosen.next) is not None:
             config = encode_config(sidecar_config(model)).decode()
             facts = NamespaceFacts(dict(namespace_labels))
@@ -178,6 +182,21 @@ class Attaching:
                 known[uid] = replace(tap, tries=tap.tries + 1)
         if not known:
             self._known.pop(model_uid, None)
+
+
+def _untold(model: Model, pods: Sequence[PodView]) -> list[str]:
+    """Pods that have a tap of the model, and of which the status does not know that yet: who added
+    it did not come to write it down. Told twice, it is the same Event.
+    """
+    tapped = [pod.name for pod in pods if pod.tap is not None and pod.model == model.name]
+    if (known := model.status.get("pods")) is None:
+        return tapped
+    without = {
+        item.get("name")
+        for item in known.get("notObserved") or ()
+        if item.get("reason") in _WITHOUT_TAP
+    }
+    return [name for name in tapped if name in without]
 
 
 def _told(pod: str) -> Told:
