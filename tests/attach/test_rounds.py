@@ -133,6 +133,18 @@ async def test_one_pod_after_the_other_becomes_observed_and_none_twice(world: Wo
     assert world.kube.writes.count("patch pod") == 2
 
 
+async def test_with_when_outdated_an_attached_pod_is_restarted_for_a_sidecar(world: World) -> None:
+    """The tap is for the time until then; without the policy it stays as it is."""
+    await observed(world)
+    assert "patch workload" not in world.kube.writes
+    rollout = {"attachRunning": True, "policy": "WhenOutdated"}
+    world.kube.models["chat"]["spec"]["rollout"] = rollout
+    for pod in world.kube.pods:
+        pod["metadata"]["resourceVersion"] = "2"
+    await world.round()
+    assert world.kube.writes.count("patch workload") == 1
+
+
 async def test_the_status_shows_the_mode_with_its_coverage(world: World) -> None:
     """Marked Tap; what was lost is said, and only nothing lost is 100 %."""
     world.kube.pods = [old_pod("a")]

@@ -7,6 +7,7 @@ import pytest
 from controller_world import HASH, IMAGE, deployment_body, model_body, pod_body
 
 from sidelight_contract.names import ANNOTATION_RESTARTED, Reason
+from sidelight_operator.attach.taps import Tap, TapState
 from sidelight_operator.controller.models import Model, parse_model
 from sidelight_operator.controller.pods import PodView, Refusal, Target, view_pod
 from sidelight_operator.controller.rollout import RolloutPlan, Surroundings, cause_of, plan_rollout
@@ -69,6 +70,17 @@ def test_a_pod_that_was_missed_is_restarted_too(reason: Reason) -> None:
     assert restarted(plan(model(), missed, bodies=[workload("chat")])) == ["deployment/chat"]
     refused = replace(missed, target=None, refusal=Refusal(Reason.HOST_NETWORK, "m"))
     assert plan(model(), refused, bodies=[workload("chat")]).restarts == ()
+
+
+@pytest.mark.parametrize("why", [None, Refusal(Reason.TAP_ENDED, "its lease was over")])
+def test_a_pod_with_an_attached_tap_is_restarted_for_a_sidecar(why: Refusal | None) -> None:
+    """Whether the tap runs or has ended: it was for the time until then."""
+    state = TapState.RUNNING if why is None else TapState.ENDED
+    tapped = replace(pod("a"), tap=Tap(None, state), refusal=why)
+    made = plan(model(), tapped, bodies=[workload("chat")])
+    assert restarted(made) == ["deployment/chat"]
+    assert "1 pods have an attached tap and would have a sidecar" in made.message
+    assert plan(model(), replace(tapped, target=None), bodies=[workload("chat")]).status == "True"
 
 
 def test_one_workload_at_a_time_in_order() -> None:

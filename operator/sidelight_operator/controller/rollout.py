@@ -90,9 +90,9 @@ class _Found:
 
 
 def needs_restart(pod: PodView) -> bool:
-    """Whether the pod is not as it would be made today."""
+    """Whether the pod is not as it would be made today: an attached tap serves until then."""
     missed = pod.refusal is not None and pod.refusal.reason in _MISSED
-    return pod.outdated or (missed and pod.target is not None)
+    return pod.outdated or ((missed or pod.tap is not None) and pod.target is not None)
 
 
 def cause_of(pods: Iterable[PodView]) -> str:
@@ -230,10 +230,13 @@ def _said(
 
 
 def _outdated(old: Sequence[PodView]) -> str:
-    without = sum(not pod.model for pod in old)
+    attached = sum(pod.tap is not None for pod in old)
+    without = sum(not pod.model and pod.tap is None for pod in old)
     parts = []
-    if len(old) > without:
-        parts.append(f"{len(old) - without} pods carry another sidecar than they would today")
+    if other := len(old) - without - attached:
+        parts.append(f"{other} pods carry another sidecar than they would today")
+    if attached:
+        parts.append(f"{attached} pods have an attached tap and would have a sidecar")
     if without:
         parts.append(f"{without} pods carry none and would")
     return " and ".join(parts) or "no pod is outdated"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from sidelight_contract import names
+from sidelight_contract.spec import RolloutPolicy
 from sidelight_operator.controller.decision import Scene
 from sidelight_operator.controller.explain import refusal_of
 from sidelight_operator.controller.models import selector_text
@@ -55,7 +56,9 @@ def _view(pod: Json, scene: Scene, targets: Targets) -> PodView:
     model = scene.model
     assert model.spec is not None
     if (tapped := view_tapped(pod, scene)) is not None:
-        return tapped
+        # Only where it would be restarted for it: a decision for each tap is not free.
+        when_outdated = model.spec.rollout.policy is RolloutPolicy.WHEN_OUTDATED
+        return replace(tapped, target=targets.of(pod, scene)) if when_outdated else tapped
     decision = scene.decide(pod)
     view = view_pod(pod, model.spec.version.labels, refusal_of(pod, model, decision))
     return consider(replace(view, target=target_of(decision)), pod, scene)
