@@ -34,11 +34,7 @@ def change_containers(
 def added_containers(
     scene: Scene, mode: InterceptionMode, own: OwnPorts, ports: list[Json]
 ) -> list[Json]:
-    """The containers to add; the sidecar is the last one.
-
-    Raises:
-        RefusedError: the namespace's limits have no room for them.
-    """
+    """The containers to add, with the resources that they want; the sidecar is the last one."""
     sidecar = sidecar_container(scene, mode, own, ports)
     if mode is InterceptionMode.TAP:
         return [tap_sidecar(sidecar, scene.found.port, scene.namespace, own.admin)]

@@ -18,6 +18,7 @@ from sidelight_operator.inject.conflicts import check_pod, check_ports
 from sidelight_operator.inject.detect import find_engine
 from sidelight_operator.inject.edits import Editor
 from sidelight_operator.inject.fingerprint import config_hash
+from sidelight_operator.inject.limits import fitted
 from sidelight_operator.inject.mesh import mesh_of
 from sidelight_operator.inject.mode import Choice, choose
 from sidelight_operator.inject.scene import Scene
@@ -92,6 +93,10 @@ def _inject(scene: Scene, choice: Choice) -> None:
     editor = Editor(found.container)
     ports = change_containers(scene, choice.mode, own, editor)
     added = added_containers(scene, choice.mode, own, ports)
+    # Of what is asked for: bounds that come later make no pod outdated.
+    word = config_hash(added, volumes(model))
+    for one in added:
+        one["resources"] = fitted(one["resources"], scene.namespace)
     _add(pod["spec"], added, model, settings)
     record = InjectionRecord(
         release=__version__, model=model, mode=choice.mode.value,
@@ -99,7 +104,7 @@ def _inject(scene: Scene, choice: Choice) -> None:
         engine=found.type.value, container=found.container, port=found.port,
         more_ports=list(found.more_ports), admin_port=own.admin, edits=editor.edits,
         pull_secrets=_add_pull_secrets(pod["spec"], settings),
-        config_hash=config_hash(added, volumes(model)), image=settings.sidecar_image,
+        config_hash=word, image=settings.sidecar_image,
     )  # fmt: skip
     _mark(pod, record)
 

@@ -5,6 +5,8 @@ Rules:
    alone is old can be helped without a restart.
 2. Nothing in it comes from the pod as the API server completes it (defaults, port protocols), so
    that deciding again about a running pod gives the word that its annotation has.
+3. Resources are in it as they are asked for, not as a LimitRange or a quota has them: bounds that
+   come or go while a pod runs change nothing about it, and must not restart it.
 """
 
 import hashlib

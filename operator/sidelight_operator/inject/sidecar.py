@@ -6,7 +6,6 @@ from sidelight_contract import names
 from sidelight_contract.names import InterceptionMode, OwnPorts
 from sidelight_operator.inject.bind import Bind
 from sidelight_operator.inject.detect import Found
-from sidelight_operator.inject.limits import fitted
 from sidelight_operator.inject.scene import Scene
 from sidelight_operator.inject.types import Json
 
@@ -45,7 +44,7 @@ def sidecar_container(
             *ports,
             {"name": names.ADMIN_PORT_NAME, "containerPort": own.admin, "protocol": "TCP"},
         ],
-        "resources": fitted(resources, scene.namespace),
+        "resources": resources,
         "securityContext": {
             **_RESTRICTED, "runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID,
         },
@@ -71,7 +70,7 @@ def redirect_container(scene: Scene, own: OwnPorts) -> Json:
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["redirect", *ports, "--to", str(own.relay), "--liveness", str(own.liveness)],
         "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}],
-        "resources": fitted(resources, scene.namespace),
+        "resources": resources,
         "securityContext": {
             **_RESTRICTED,
             "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
