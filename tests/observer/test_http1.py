@@ -265,6 +265,40 @@ def test_client_that_leaves_a_stream_which_the_engine_then_ends_neatly() -> None
     assert exchange.engine_end_ns - exchange.left_ns == 20 * MS
 
 
+def test_blank_answer_to_a_client_that_left_before_its_turn() -> None:
+    """llama.cpp's 200 without a word is no answer; one with a reason to end is, to half a close."""
+    blank = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    script = Script().client(request()).add(codec.CLIENT_EOF).engine(blank).add(codec.ENGINE_EOF)
+    left = only(observed(script.add(codec.CLOSED)))
+    assert (left.code, left.error, left.has_output) == (499, "client_disconnect", False)
+    assert left.engine_end_ns - left.left_ns == 10 * MS
+    nothing_said = answer({"choices": [{"index": 0, "message": {}, "finish_reason": "stop"}]})
+    script = Script().client(request(b"{}")).add(codec.CLIENT_EOF).engine(nothing_said)
+    stayed = only(observed(script.add(codec.ENGINE_EOF).add(codec.CLOSED)))
+    assert (stayed.code, stayed.error, stayed.left_ns) == (200, "", 0)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [(codec.CLIENT_EOF, b""), (codec.CLOSED, b"")],
+        [(codec.CLIENT_EOF, b""), (codec.RESET, b"engine"), (codec.CLOSED, b"")],
+        [(codec.RESET, b"engine"), (codec.CLOSED, b"")],
+        [(codec.RESET, b"client"), (codec.CLOSED, b"")],
+    ],
+)
+def test_request_on_a_connection_that_the_engine_had_closed(
+    ending: list[tuple[int, bytes]],
+) -> None:
+    """It raced the end of keep-alive: the client gives up, but it was the engine that left."""
+    script = Script().client(request()).engine(*CHAT_STREAM).add(codec.ENGINE_EOF)
+    script.client(request())
+    for kind, payload in ending:
+        script.add(kind, payload)
+    first, second = observed(script).exchanges
+    assert (first.error, second.error, second.code) == ("", "upstream_reset", 0)
+
+
 @pytest.mark.parametrize("size", [0, 10, 60, 80])
 def test_connection_that_ends_within_a_response(size: int) -> None:
     """Within its head, or its body: the engine has broken off."""

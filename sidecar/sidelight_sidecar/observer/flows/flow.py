@@ -70,8 +70,8 @@ class Flow:
     """Feed it in the order of the frames; nothing it is fed makes it raise."""
 
     __slots__ = (
-        "_around", "_client_left", "_connection", "_early", "_in_request", "_known", "_lost",
-        "_number", "_opaque", "_trial",
+        "_around", "_client_left", "_connection", "_early", "_engine_left", "_in_request", "_known",
+        "_lost", "_number", "_opaque", "_trial",
     )  # fmt: skip
 
     def __init__(self, number: int, around: Surroundings) -> None:
@@ -85,6 +85,7 @@ class Flow:
         self._in_request = False  # lost, and the last bytes were the client's
         self._trial = False
         self._client_left = False
+        self._engine_left = False
 
     # --- bytes ------------------------------------------------------------------------------
     def from_engine(self, data: bytes, at_ns: int) -> None:
@@ -256,7 +257,8 @@ class Flow:
             self._tell(at_ns, self._connection.client_ended, at_ns)
 
     def engine_ended(self, at_ns: int) -> None:
-        """The engine sends no more."""
+        """The engine sends no more: what is asked from here on gets no answer."""
+        self._engine_left = True
         if self._connection is not None:
             self._tell(at_ns, self._connection.engine_ended, at_ns, self._client_left)
 
@@ -264,13 +266,17 @@ class Flow:
         """The connection was broken off: by the client, the engine, or before it was made."""
         error = _RESETS.get(by, "upstream_reset")
         if self._connection is not None:
-            error = "client_disconnect" if self._client_left else error
+            if self._engine_left:
+                error = "upstream_reset"
+            elif self._client_left:
+                error = "client_disconnect"
             self._tell(at_ns, self._connection.broke, at_ns, error)
 
     def closed(self, at_ns: int) -> None:
         """Nothing more will come."""
         if self._connection is not None:
-            self._tell(at_ns, self._connection.broke, at_ns, "client_disconnect")
+            error = "upstream_reset" if self._engine_left else "client_disconnect"
+            self._tell(at_ns, self._connection.broke, at_ns, error)
         self._end(at_ns)
 
     def replaced(self, at_ns: int) -> None:

@@ -156,7 +156,7 @@ class Transaction:
         exchange = self.exchange
         if self._body is not None:
             self._body.end(whole=True, at_ns=at_ns)
-        if exchange.left_ns and exchange.error == "upstream_reset":
+        if exchange.left_ns and (exchange.error == "upstream_reset" or _is_blank(exchange)):
             exchange.error = "client_disconnect"  # a server that stops for that may end it neatly
             exchange.code = CLIENT_LEFT
             exchange.engine_end_ns = exchange.engine_end_ns or at_ns
@@ -208,6 +208,13 @@ class Transaction:
 def _asks_for_stream(data: bytes) -> bool:
     """Whether a JSON body says `"stream": true`. Inside a string the quotes would be escaped."""
     return b'"stream"' in data and _STREAM.search(data) is not None
+
+
+def _is_blank(exchange: Exchange) -> bool:
+    """Whether an answer that should hold something was never begun: llama.cpp says 200 and nothing
+    to a client that left before its turn. A model that has nothing to say gives a reason to end.
+    """
+    return exchange.empty and not exchange.finishes
 
 
 def _trace_id(traceparent: bytes) -> str:
