@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from sidelight_operator.controller.models import Model, parse_time
 from sidelight_operator.controller.pods import Refusal
 from sidelight_operator.controller.reconcile import Reconciler
 from sidelight_operator.controller.settings import parse_settings
-from sidelight_operator.inject import Decision
+from sidelight_operator.inject import Decision, NamespaceFacts
 from sidelight_operator.kube import Json, KubeError
 
 
@@ -56,9 +57,9 @@ class World:
     def fresh(self) -> Reconciler:
         decide = planner(parse_settings(["--sidecar-image", "localhost/s:1"], {}))
 
-        def plan(pod: Json, labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
+        def plan(pod: Json, facts: NamespaceFacts, models: Sequence[Model]) -> Decision:
             level = {"pod-security.kubernetes.io/enforce": self.level}
-            return decide(pod, {**labels, **level}, models)
+            return decide(pod, replace(facts, labels={**facts.labels, **level}), models)
 
         return Reconciler(
             self.kube, self.taps, plan,

@@ -275,8 +275,13 @@ LOOK_AFTER: Rights = {
     *(("apps", kind, "get") for kind in ("deployments", "statefulsets", "daemonsets")),
     ("apps", "replicasets", "get"), ("batch", "jobs", "get"), ("batch", "cronjobs", "get"),
     ("argoproj.io", "rollouts", "get"),
+    ("", "limitranges", "list"), ("", "resourcequotas", "list"),
 }  # fmt: skip
 """What the controller may do with models and their pods."""
+WATCH_BOUNDS: Rights = {
+    ("", kind, verb) for kind in ("limitranges", "resourcequotas") for verb in ("list", "watch")
+}
+"""What the webhook may do with what bounds a pod's resources."""
 
 
 def rights(role: dict[str, Any]) -> Rights:
@@ -301,7 +306,7 @@ def test_rights_are_the_least(render: Render) -> None:
     group = names.GROUP
     assert granted(objects, "webhook") == {
         (group, "observedmodels", "list"), (group, "observedmodels", "watch"),
-        ("", "namespaces", "list"), ("", "namespaces", "watch"),
+        ("", "namespaces", "list"), ("", "namespaces", "watch"), *WATCH_BOUNDS,
     }  # fmt: skip
     assert granted(objects, "controller") == LOOK_AFTER
 
@@ -362,7 +367,7 @@ def test_with_namespaces_there_are_roles_in_these_alone(helm: Callable[..., str]
     assert rights(found["Role", "sidelight-controller", "a"]) == LOOK_AFTER
     assert rights(found["Role", "sidelight-webhook", "b"]) == {
         (names.GROUP, "observedmodels", "list"), (names.GROUP, "observedmodels", "watch"),
-        ("", "namespaces", "get"),
+        ("", "namespaces", "get"), *WATCH_BOUNDS,
     }  # fmt: skip
     assert {r["kind"] for r in roles("watch.namespaces={a,b}", "certManager.enabled=true")} == {
         "Role"

@@ -13,6 +13,7 @@ from sidelight_operator.controller.decision import Scene
 from sidelight_operator.controller.models import parse_model, parse_time
 from sidelight_operator.controller.pods import view_pod
 from sidelight_operator.controller.survey import survey
+from sidelight_operator.inject import NamespaceFacts
 from sidelight_operator.kube import Json
 
 LEADER = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
@@ -24,7 +25,7 @@ async def test_pods_that_the_filter_leaves_out_do_not_count() -> None:
     model = parse_model(model_body(engine={"podFilter": {"matchLabels": LEADER}}))
     kube = FakeKube()
     kube.pods = [pod_body("leader", labels=LEADER), pod_body("worker", "", labels=WORKER)]
-    scene = Scene(model, [model], {}, injects, parse_time("2026-11-24T12:00:00Z"))
+    scene = Scene(model, [model], NamespaceFacts(), injects, parse_time("2026-11-24T12:00:00Z"))
     found = await survey(kube, scene)
     assert [pod.name for pod in found.pods] == ["leader"]
 

@@ -6,7 +6,8 @@ twice.
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -29,7 +30,7 @@ from sidelight_operator.controller.decision import Plan, planner
 from sidelight_operator.controller.models import Model, parse_time
 from sidelight_operator.controller.reconcile import Reconciler
 from sidelight_operator.controller.settings import parse_settings
-from sidelight_operator.inject import Decision
+from sidelight_operator.inject import Decision, NamespaceFacts
 from sidelight_operator.kube import Json, KubeError
 
 NOW = parse_time(AFTER) + timedelta(minutes=1)
@@ -151,9 +152,9 @@ def attach() -> Kube:
         pod["spec"]["containers"][0] |= {"command": ["llama-server"], "args": ["--port", "8080"]}
     decide = planner(parse_settings(["--sidecar-image", "localhost/s:1"], {}))
 
-    def plan(pod: Json, labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
+    def plan(pod: Json, facts: NamespaceFacts, models: Sequence[Model]) -> Decision:
         level = {"pod-security.kubernetes.io/enforce": "privileged"}
-        return decide(pod, {**labels, **level}, models)
+        return decide(pod, replace(facts, labels={**facts.labels, **level}), models)
 
     kube.plan = plan
     return kube

@@ -65,8 +65,10 @@ class ApiServer:
                 "metadata": {"resourceVersion": "1"}, "items": [self.model],
             },
             "/api/v1/namespaces/llm": {"metadata": {"name": "llm"}},
-            "/api/v1/namespaces/llm/pods": {"metadata": {}, "items": []},
-            "/api/v1/namespaces/llm/events": {"metadata": {}, "items": []},
+            **{
+                f"/api/v1/namespaces/llm/{kind}": {"metadata": {}, "items": []}
+                for kind in ("pods", "events", "limitranges", "resourcequotas")
+            },
         }.get(path)  # fmt: skip
 
 

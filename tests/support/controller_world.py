@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from sidelight_operator.controller.breaker import Installed
 from sidelight_operator.controller.decision import Plan
 from sidelight_operator.controller.models import Model, parse_time
 from sidelight_operator.controller.summary_key import Keys, tokens_of
-from sidelight_operator.inject import Decision, Outcome
+from sidelight_operator.inject import Decision, NamespaceFacts, Outcome
 from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import ConflictError, Json, KubeError, NotFoundError
 
@@ -32,7 +32,7 @@ HASH = "0123456789ab"
 INSTALLED = Installed("0.1.0", IMAGE, parse_time(CREATED))
 
 
-def injects(pod: Json, labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
+def injects(pod: Json, namespace: NamespaceFacts, models: Sequence[Model]) -> Decision:
     """What the webhook would make of a pod: a sidecar, always."""
     name = models[0].name
     if workload_of(pod["metadata"]) in models[0].breaker:
@@ -52,7 +52,7 @@ def injects(pod: Json, labels: Mapping[str, str], models: Sequence[Model]) -> De
 
 def refuses(reason: Reason, message: str = "m") -> Plan:
     """What the webhook would make of a pod: nothing, for this reason."""
-    return lambda pod, labels, models: Decision(Outcome.SKIP, reason, message)
+    return lambda pod, namespace, models: Decision(Outcome.SKIP, reason, message)
 
 
 def deployment_body(name: str = "chat", **spec: Any) -> Json:
@@ -182,6 +182,7 @@ class FakeKube:
         self.config_maps: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
         self.budgets: list[Json] = []
+        self.bounds: dict[str, list[Json]] = {"limitranges": [], "resourcequotas": []}
         self.workloads: dict[tuple[str, str], Json] = {("deployment", "chat"): deployment_body()}
         self.writes: list[str] = []
         self.fault: Callable[[str], KubeError | None] | None = None
@@ -212,6 +213,10 @@ class FakeKube:
     async def get_namespace_labels(self, name: str) -> dict[str, str]:
         with self._do("get namespace"):
             return {"kubernetes.io/metadata.name": name}
+
+    async def list_bounds(self, kind: str, namespace: str) -> list[Json]:
+        with self._do(f"list {kind}"):
+            return copy.deepcopy(self.bounds[kind])
 
     async def get_config_map(self, namespace: str, name: str) -> Json | None:
         with self._do("get config map"):

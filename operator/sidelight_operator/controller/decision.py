@@ -1,6 +1,6 @@
 """The injector's own decision, as the controller asks for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +15,8 @@ from sidelight_operator.inject import (
 )
 from sidelight_operator.kube import Json
 
-Plan = Callable[[Json, Mapping[str, str], Sequence[Model]], Decision]
-"""`(pod, labels of its namespace, the namespace's models)`: what the webhook would make of it."""
+Plan = Callable[[Json, NamespaceFacts, Sequence[Model]], Decision]
+"""`(pod, facts of its namespace, the models there)`: what the webhook would make of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Scene:
     model: Model
     neighbours: Sequence[Model]
     """The ObservedModels of its namespace, itself included."""
-    namespace_labels: Mapping[str, str]
+    namespace: NamespaceFacts
     plan: Plan
     now: datetime
 
     def decide(self, pod: Json) -> Decision:
         """What the webhook would make of `pod` now."""
-        return self.plan(pod, self.namespace_labels, self.neighbours)
+        return self.plan(pod, self.namespace, self.neighbours)
 
 
 def injection_settings(settings: Settings) -> InjectionSettings:
@@ -46,12 +46,12 @@ def planner(settings: Settings) -> Plan:
     """What the webhook would decide about a pod, with the same settings as the webhook has."""
     injection = injection_settings(settings)
 
-    def plan(pod: Json, namespace_labels: Mapping[str, str], models: Sequence[Model]) -> Decision:
+    def plan(pod: Json, namespace: NamespaceFacts, models: Sequence[Model]) -> Decision:
         views = [
             ObservedModelView(model.name, model.spec, model.breaker)
             for model in models
             if model.spec is not None
         ]
-        return decide(pod, NamespaceFacts(labels=dict(namespace_labels)), views, injection)
+        return decide(pod, namespace, views, injection)
 
     return plan

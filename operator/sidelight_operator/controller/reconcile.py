@@ -7,7 +7,7 @@ lost event or a restart costs nothing. One model's failure never stops the other
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -23,6 +23,7 @@ from sidelight_operator.controller.evaluate import Answer, Evaluation, Told, ask
 from sidelight_operator.controller.events import Teller
 from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.models import Model, parse_model
+from sidelight_operator.controller.namespaces import Namespaces
 from sidelight_operator.controller.objects import ensure_config
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rejections import find_rejections, list_rejections
@@ -31,7 +32,7 @@ from sidelight_operator.controller.rollout import RolloutPlan
 from sidelight_operator.controller.summary_key import Tokens
 from sidelight_operator.controller.survey import Survey, survey
 from sidelight_operator.controller.targets import Targets
-from sidelight_operator.inject import InjectionSettings
+from sidelight_operator.inject import InjectionSettings, NamespaceFacts
 from sidelight_operator.kube import ConflictError, KubeClient, KubeError, NotFoundError
 
 logger = logging.getLogger("sidelight.controller")
@@ -70,6 +71,7 @@ class Reconciler:
         self._tokens = tokens
         self._rolling = Rolling(kube, self.metrics)
         self._targets = Targets()
+        self._namespaces = Namespaces(kube, clock, self.metrics)
         self._comparisons = Comparisons()
         self.generations: dict[str, int] = {}
         """Of the ObservedModels that the last round listed, by uid."""
@@ -98,6 +100,7 @@ class Reconciler:
         self._told = {uid: told for uid, told in self._told.items() if uid in known}
         self._targets.forget_models(but=known)
         self._comparisons.forget_models(but=known)
+        self._namespaces.forget(but=(model.namespace for model in models))
         neighbours: dict[str, list[Model]] = {}
         for model in models:
             neighbours.setdefault(model.namespace, []).append(model)
@@ -140,13 +143,13 @@ class Reconciler:
         else:
             tokens = self._tokens(model.uid, self._clock())
             problem = await ensure_config(self._kube, model, tokens.accepted)
-            labels = await self._kube.get_namespace_labels(model.namespace)
-            seen, breaker = await self._look(model, neighbours, labels)
+            facts = await self._namespaces.facts_of(model.namespace)
+            seen, breaker = await self._look(model, neighbours, facts)
             credentials = Credentials(tokens.send, tokens.accepted)
             await self._attaching.keep_up(model, seen.pods, credentials)
             answers = await self._answers(model, seen.pods, tokens.send, strata=comparing)
             pods, attached = await self._attaching.proceed(
-                model, labels, (seen.pods, answers), credentials
+                model, facts.labels, (seen.pods, answers), credentials
             )
             seen = replace(seen, pods=pods)
             rollout = await self._rolling.plan(model, seen.pods, breaker_open=bool(breaker.entries))
@@ -170,9 +173,9 @@ class Reconciler:
         told.intersection_update({pair for pair in told if pair[0] in subjects})
 
     async def _look(
-        self, model: Model, neighbours: Sequence[Model], labels: Mapping[str, str]
+        self, model: Model, neighbours: Sequence[Model], facts: NamespaceFacts
     ) -> tuple[Survey, Breaker]:
-        scene = Scene(model, neighbours, labels, self._plan, self._clock())
+        scene = Scene(model, neighbours, facts, self._plan, self._clock())
         seen = await survey(self._kube, scene, self._targets)
         events = await list_rejections(self._kube, model.namespace)
         rejections = await find_rejections(self._kube, events, scene)

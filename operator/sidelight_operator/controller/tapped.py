@@ -8,7 +8,7 @@ from sidelight_operator.attach.plan import Candidate, why_not_tapped
 from sidelight_operator.attach.taps import tap_of
 from sidelight_operator.controller.decision import Scene
 from sidelight_operator.controller.pods import PodView, Refusal, injection_of, view_pod
-from sidelight_operator.inject import Decision
+from sidelight_operator.inject import Decision, NamespaceFacts
 from sidelight_operator.inject.types import RefusedError
 from sidelight_operator.kube import Json
 
@@ -52,4 +52,5 @@ def _decide(pod: Json, scene: Scene) -> Decision:
         for model in scene.neighbours
         if model.spec is not None
     ]
-    return scene.plan(pod, scene.namespace_labels, models)
+    # An ephemeral container has no resources: the namespace's bounds are not about it.
+    return scene.plan(pod, NamespaceFacts(scene.namespace.labels), models)

@@ -52,4 +52,4 @@ def target_of(decision: Decision) -> Target | None:
 
 def _rests_on(scene: Scene) -> object:
     models = tuple((model.uid, model.generation, model.breaker) for model in scene.neighbours)
-    return models, tuple(sorted(scene.namespace_labels.items()))
+    return models, scene.namespace

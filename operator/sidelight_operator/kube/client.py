@@ -43,6 +43,10 @@ class KubeClient(Protocol):
         """Labels of a namespace."""
         ...
 
+    async def list_bounds(self, kind: str, namespace: str) -> list[Json]:
+        """The `limitranges` or `resourcequotas` of a namespace."""
+        ...
+
     async def get_config_map(self, namespace: str, name: str) -> Json | None:
         """A ConfigMap; None when there is none."""
         ...
