@@ -78,7 +78,7 @@ def test_one_engine_that_disagrees_is_enough() -> None:
     (judged,) = metrics_agree([compared(requests=equal(100_000)), around])
     assert judged[1:3] == ("False", Reason.NOT_THROUGH_SIDECAR)
     assert judged[3].startswith(
-        "1 of 2 engines disagrees: the engine counted what did not come through the sidecar"
+        "1 of 2 pods: the engine counted what did not come through the sidecar"
     )
     assert "requests 100,010 against the engine's 100,012 (0.00200 %, more than is ad" in judged[3]
 
@@ -88,6 +88,7 @@ def test_every_cause_of_a_disagreement_is_a_reason(cause: DifferenceCause) -> No
     """By the same word."""
     (judged,) = metrics_agree([compared((cause,), requests=Compared(1, 5, 1, 1, differed=1))])
     assert judged[1:3] == ("False", Reason(cause.value))
+    assert not judged[3].startswith("1 of 1")
 
 
 def test_an_engine_without_metrics_leaves_it_unknown() -> None:

@@ -70,8 +70,8 @@ def metrics_agree(summaries: Iterable[Summary]) -> tuple[Judged, ...]:
         return ((kind, "True", Reason.FIGURES_AGREE, _message(whole)),)
     reason, why = _why(whole)
     differ = whole.compared - whole.agreed
-    verb = "disagrees" if differ == 1 else "disagree"
-    message = f"{differ} of {whole.compared} engines {verb}: {why}; {_message(whole)}"
+    which = f"{differ} of {whole.compared} pods: " if whole.compared > 1 else ""
+    message = f"{which}{why}; {_message(whole)}"
     return ((kind, "False", reason, message),)
 
 
