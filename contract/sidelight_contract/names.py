@@ -206,6 +206,7 @@ class Reason(StrEnum):
     PODS_REJECTED = "PodsRejected"
     SIDECAR_IMAGE_NOT_PULLED = "SidecarImageNotPulled"
     SIDECAR_NOT_CREATED = "SidecarNotCreated"
+    SIDECAR_NOT_NATIVE = "SidecarNotNative"
     INIT_CONTAINER_FAILED = "InitContainerFailed"
     SIDECAR_CRASHED = "SidecarCrashed"
 

@@ -32,6 +32,15 @@ def stuck(name: str, state: Json, *, last: Json | None = None, restarts: int = 0
     return pod
 
 
+def robbed(*, phase: str = "Pending") -> Json:
+    """A pod whose sidecar another webhook made an init container like others."""
+    pod = stuck("sidelight", {"running": {}})
+    pod["status"]["phase"] = phase
+    for container in pod["spec"]["initContainers"]:
+        del container["restartPolicy"]
+    return pod
+
+
 def seen(pod: Json, seconds: float = 40) -> Any:
     found = trouble_of(pod, START + timedelta(seconds=seconds))
     return found and found.reason
@@ -54,6 +63,7 @@ def seen(pod: Json, seconds: float = 40) -> Any:
         (stuck("engine", waiting("ImagePullBackOff")), None),
         (stuck("sidelight-init", {"running": {}}), None),
         (stuck("sidelight", {"running": {}}), None),
+        (robbed(), Reason.SIDECAR_NOT_NATIVE),
     ],
 )
 def test_only_sidelights_own_containers_are_trouble(pod: Json, reason: Reason | None) -> None:
@@ -111,3 +121,11 @@ def test_a_sidecar_that_does_not_come_back_with_its_new_image_is_trouble() -> No
         found = trouble_of(pod, START + timedelta(seconds=seconds), changed=True)
         assert (found and found.reason) == reason
         assert seen(pod, seconds) is None
+
+
+def test_a_sidecar_that_is_no_native_one_is_waited_for_a_while() -> None:
+    """It may be that the pod starts all the same; a pod that served is left alone."""
+    assert seen(robbed(), seconds=20) is None
+    served = robbed(phase="Running")
+    served["status"]["conditions"][0] |= {"status": "True"}
+    assert seen(served) is None

@@ -131,7 +131,7 @@ def pod_body(
         "spec": {
             "containers": [{"name": "engine", "image": image}],
             "initContainers": [
-                {"name": name, "image": sidecar_image}
+                {"name": name, "image": sidecar_image, "restartPolicy": "Always"}
                 for name in (names.SIDECAR_CONTAINER,)
                 if injected_for
             ],

@@ -24,7 +24,7 @@ logger = logging.getLogger("sidelight.controller")
 DURATION_SECONDS = 45.0
 HELD_SECONDS = 30.0
 RENEW_SECONDS = 10.0
-RETRY_SECONDS = 2.0
+RETRY_SECONDS = 5.0
 """After a request that failed, or while another one holds it."""
 
 

@@ -65,7 +65,20 @@ def trouble_of(pod: Json, now: datetime, *, changed: bool = False) -> Refusal | 
             found = _stayed_away(container, now)
         if found is not None:
             return found
+    if fresh and not patient and _not_native(pod):
+        why = "restartPolicy was taken from it after it was injected: the pod waits for its end"
+        return Refusal(Reason.SIDECAR_NOT_NATIVE, f"container {names.SIDECAR_CONTAINER}: {why}")
     return None
+
+
+def _not_native(pod: Json) -> bool:
+    """Whether the sidecar became an init container like others, which never ends: webhooks with an
+    old client library drop what they do not know.
+    """
+    return any(
+        container["name"] == names.SIDECAR_CONTAINER and container.get("restartPolicy") != "Always"
+        for container in pod.get("spec", {}).get("initContainers") or ()
+    )
 
 
 def _ours(pod: Json) -> Iterator[Json]:
