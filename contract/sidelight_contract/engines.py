@@ -172,7 +172,7 @@ PROFILES: tuple[EngineProfile, ...] = (
         loopback_by_default=True,
         config_flags=("disaggregated",),
         no_api=("disaggregated_mpi_worker",),
-        metrics_path="/metrics",
+        metrics_path="/prometheus/metrics",
     ),
     EngineProfile(
         type=EngineType.TRITON,

@@ -107,6 +107,13 @@ def test_sglang_counts_aborted_requests_apart() -> None:
     assert (signals.requests, signals.aborted) == (9, 1)
 
 
+def test_the_colon_of_a_name_may_be_an_underscore_and_the_other_way_round() -> None:
+    """As exporters, and releases, have it."""
+    assert read(VLLM.replace(b"vllm:", b"vllm_")) == read(VLLM)
+    assert read(b"trtllm:num_requests_waiting 2\n").waiting == 2
+    assert read(b"sglang_num_queue_reqs 3\n").waiting == 3
+
+
 def test_tgi_counts_in_its_histograms() -> None:
     """Requests that it failed are its requests, too."""
     signals = read(
@@ -156,13 +163,19 @@ def test_triton_speaks_in_microseconds_and_carries_other_engines() -> None:
 
 
 def test_a_trtllm_server_says_how_requests_ended() -> None:
-    """It counts no tokens."""
+    """Older releases count no tokens."""
     signals = read(
         b'trtllm_request_success_total{engine_type="pytorch",finished_reason="stop"} 7\n'
         b"trtllm_kv_cache_utilization 0.1\ntrtllm_num_requests_waiting 0\n"
     )
     assert (signals.requests, signals.waiting, signals.kv_cache_usage) == (7, 0, 0.1)
     assert signals.output_tokens is None
+    newer = read(
+        b'trtllm_prompt_tokens_total{model_name="m"} 40\ntrtllm_generation_tokens_total 9\n'
+        b"trtllm_prompt_cached_tokens_total 16\ntrtllm_request_decode_time_seconds_sum 1.5\n"
+    )
+    assert (newer.prompt_tokens, newer.output_tokens, newer.decode_seconds) == (40, 9, 1.5)
+    assert (newer.cache_queries, newer.cache_hits) == (40, 16)
 
 
 @pytest.mark.parametrize(

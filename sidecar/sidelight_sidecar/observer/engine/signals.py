@@ -110,8 +110,9 @@ def signals_in(body: bytes) -> EngineSignals | None:
 _HASH = ord("#")
 _LINE = re.compile(rb"[^\n]+")
 _BY_NAME: dict[bytes, list[Row]] = {STARTED_AT.encode(): []}
-for _row in ROWS:
-    _BY_NAME.setdefault(_row.name.encode(), []).append(_row)
+for _row in ROWS:  # some exporters change the colon, and Dynamo puts one in
+    for _spelling in {_row.name, _row.name.replace(":", "_"), _row.name.replace("_", ":", 1)}:
+        _BY_NAME.setdefault(_spelling.encode(), []).append(_row)
 _LABELS = rb'(?:[^"}]|"(?:[^"\\]|\\.)*+")*+'
 _SAMPLE = re.compile(rb"[^{ \t]+[ \t]*(?:\{(" + _LABELS + rb")\})?[ \t]*([^ \t\r]+)", re.DOTALL)
 _LABEL = re.compile(rb'(\w+)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*+)"', re.DOTALL)
