@@ -116,6 +116,8 @@ async def test_after_etcd_went_back_in_time_both_roles_see_what_there_is(server:
         await asyncio.to_thread(control.restore_etcd, copy)
         await world.until_status("early", 60)
         await world.until("what there is again", 60, ("early", True), ("late", False))
+        log = (server.folder / "sidelight-webhook.log").read_text()
+        assert "view put right" in log, "the watch is not deaf: this test shows nothing"
         await world.add("after")
         await world.until_status("after", 20)
         await world.until("a new one, by a deaf watch", 20, ("after", True))
