@@ -255,3 +255,4 @@ class DifferenceCause(StrEnum):
     REQUESTS_FAILED = "RequestsFailed"
     SEVERAL_CHOICES = "SeveralChoices"
     WITHOUT_USAGE = "WithoutUsage"
+    OTHER_PATHS = "OtherPaths"

@@ -157,7 +157,7 @@ class Compared(msgspec.Struct, omit_defaults=True):
 
 class Reconciliation(msgspec.Struct, omit_defaults=True):
     """Whether sidecars and their engines' own metrics agree. Bounded: at most five figures, and
-    eleven causes.
+    twelve causes.
     """
 
     read: int = 0

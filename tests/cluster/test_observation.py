@@ -88,7 +88,9 @@ def observed_requests(cluster: Cluster, namespace: str) -> int:
 def test_a_request_through_the_service_is_in_the_status(
     sidelight: Cluster, namespace: str, mode: str
 ):
-    """Both modes: injected at creation, in the path of the Service, seen within 30 s."""
+    """Both modes: injected at creation, in the path of the Service, seen within 30 s; and the
+    engine's own metrics say the same.
+    """
     apply_model(sidelight, namespace, interception={"mode": mode})
     pod = deploy(sidelight, namespace)
     assert json.loads(pod["metadata"]["annotations"]["sidelight.dev/injection"])["mode"] == mode
@@ -102,6 +104,15 @@ def test_a_request_through_the_service_is_in_the_status(
     assert version["window"]["timeToFirstToken"]["count"] == 2
     assert status(sidelight, namespace)["pods"]["ratio"] == "1/1"
     assert [m["mode"] for m in status(sidelight, namespace)["interception"]] == [mode]
+    agree = wait_until(lambda: metrics_agree(sidelight, namespace), 60, "a comparison")
+    assert (agree["status"], agree["reason"]) == ("True", "FiguresAgree")
+    assert "output tokens 16 = 16" in agree["message"]
+
+
+def metrics_agree(cluster: Cluster, namespace: str) -> dict | None:
+    """The condition, once there is something to say."""
+    found = {c["type"]: c for c in status(cluster, namespace)["conditions"]}.get("MetricsAgree")
+    return found if found and found["status"] != "Unknown" else None
 
 
 def test_a_restricted_namespace_gets_port_takeover_and_says_why(sidelight: Cluster, namespace: str):

@@ -109,6 +109,12 @@ def test_an_embedding_may_count_for_each_input() -> None:
     assert counts.output_tokens == Span()
 
 
-def test_what_is_no_inference_counts_for_nothing() -> None:
-    """Health checks, scrapes, unknown paths."""
-    assert counts_of(stream(operation=OTHER)) == Counts()
+def test_what_is_no_inference_counts_for_nothing_and_what_may_be_for_something() -> None:
+    """Health checks and scrapes; on a path that is not known a body may have been a prompt."""
+    exchange = stream(operation=OTHER)
+    counts = counts_of(exchange)
+    assert (counts.unread, counts.requests) == (1, Span(0, 0, 100))
+    assert (counts.prompt_tokens, counts.output_tokens) == (Span(0, 0, 1124), Span(0, 0, 900))
+    assert counts_of(stream(operation=OTHER, code=404)) == Counts()
+    exchange.method = "GET"
+    assert counts_of(exchange) == Counts()

@@ -217,5 +217,6 @@ def _explained(between: Between) -> set[DifferenceCause]:
         DifferenceCause.REQUESTS_FAILED: counts.failed,
         DifferenceCause.SEVERAL_CHOICES: counts.several,
         DifferenceCause.WITHOUT_USAGE: counts.without_usage,
+        DifferenceCause.OTHER_PATHS: counts.unread,
     }
     return {cause for cause, count in there.items() if count}

@@ -74,6 +74,8 @@ class Counts(NamedTuple):
     """Answered at once, so that the first token was not to be seen."""
     without_usage: int = 0
     """Of whose tokens the engine said nothing."""
+    unread: int = 0
+    """On a path that is not known."""
     lost: int = 0
     """Lost sight of."""
 
@@ -97,12 +99,29 @@ LOST = Counts(lost=1)
 def counts_of(exchange: Exchange) -> Counts:
     """What the engine may have counted for an exchange that ended, in all."""
     if exchange.operation == OTHER:
-        return Counts()
+        return _unread(exchange)
     if exchange.code == CLIENT_LEFT:
         return _left(exchange)
     if exchange.error:
         return _failed(exchange)
     return _ended_well(exchange) if exchange.generating else _computed(exchange)
+
+
+def _unread(exchange: Exchange) -> Counts:
+    """What is on no path that is known may be inference all the same."""
+    if exchange.method != "POST" or not 200 <= exchange.code < 300:
+        return Counts()
+    most = exchange.bytes_in + TEMPLATE_TOKENS
+    return Counts(
+        requests=Span(0, 0, max(1, exchange.bytes_in)),
+        prompt_tokens=Span(0, 0, most),
+        output_tokens=Span(0, 0, exchange.bytes_out),
+        first_token_ns=Span(0, 0, int(exchange.duration * 1e9)),
+        first_tokens=Span(0, 0, 1),
+        decode_ns=Span(0, 0, int(exchange.duration * 1e9)),
+        exchanges=1,
+        unread=1,
+    )
 
 
 def _ended_well(exchange: Exchange) -> Counts:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sidelight_sidecar.observer.engine.signals import EngineSample
-from sidelight_sidecar.observer.exchange import OTHER, Exchange
+from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.reconcile.counts import LOST, Counts, counts_of
 
 GRACE_NS = 250_000_000
@@ -72,8 +72,9 @@ class Ledger:
     def counted(self, exchange: Exchange) -> None:
         """Count it."""
         self._open.pop(id(exchange), None)
-        if exchange.operation != OTHER:
-            self._add(exchange, counts_of(exchange))
+        counts = counts_of(exchange)
+        if counts.exchanges:
+            self._add(exchange, counts)
 
     def dropped(self, exchange: Exchange) -> None:
         """It was lost sight of: nothing is known of it but that it was."""
