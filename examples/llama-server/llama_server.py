@@ -33,6 +33,13 @@ FLAGS: list[tuple[tuple[str, ...], str, type, object, str]] = [
     (("-ub", "--ubatch-size"), "LLAMA_ARG_UBATCH", int, 512, "physical batch"),
     (("-n", "--predict", "--n-predict"), "LLAMA_ARG_N_PREDICT", int, -1, "most tokens; -1: any"),
     (("-to", "--timeout"), "LLAMA_ARG_TIMEOUT", int, 3600, "read and write timeout in seconds"),
+    (
+        ("--chat-template-file",),
+        "LLAMA_ARG_CHAT_TEMPLATE_FILE",
+        str,
+        "",
+        "Jinja; the model's if not given",
+    ),
     (("--api-key",), "LLAMA_API_KEY", str, "", "keys that clients must send, with commas"),
     (("--api-prefix",), "LLAMA_ARG_API_PREFIX", str, "", "path before every endpoint"),
 ]
@@ -100,6 +107,8 @@ def parameters(options: argparse.Namespace) -> xllamacpp.CommonParams:
     params.cont_batching = options.cont_batching
     params.cache_prompt = options.cache_prompt
     params.warmup = options.warmup
+    if options.chat_template_file:
+        params.chat_template = Path(options.chat_template_file).read_text()
     params.ui = False
     params.verbosity = 1  # errors; never what was asked
     return params
