@@ -461,7 +461,7 @@ def test_rollouts_are_three_rights_more_and_limited_to_a_mark_and_an_image(rende
 
 def test_live_attach_is_one_right_more_and_limited_to_the_tap(render: Render) -> None:
     """Off by default. On, an admission policy ties that right to our container and image."""
-    assert not list(kinds(render(), "ValidatingAdmissionPolicy"))
+    assert ("ValidatingAdmissionPolicy", "sidelight-attach") not in render()
     objects = render("liveAttach.enabled=true", "image.sidecar.tag=v9")
     more = granted(objects, "controller") - granted(render(), "controller")
     assert more == {("", "pods/ephemeralcontainers", "patch")}
@@ -475,6 +475,24 @@ def test_live_attach_is_one_right_more_and_limited_to_the_tap(render: Render) ->
     assert 'c.image == "sidelight-sidecar:v9"' in allowed
     binding = objects["ValidatingAdmissionPolicyBinding", "sidelight-attach"]["spec"]
     assert (binding["policyName"], binding["validationActions"]) == ("sidelight-attach", ["Deny"])
+
+
+def test_of_config_maps_the_controller_may_write_its_own(render: Render) -> None:
+    """Its right is for all of them, for RBAC knows no patterns; a policy narrows it."""
+    objects = render()
+    policy = objects["ValidatingAdmissionPolicy", "sidelight-configmaps"]["spec"]
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"]) == (["configmaps"], ["CREATE", "UPDATE"])
+    user = f"system:serviceaccount:{NAMESPACE}:sidelight-controller"
+    assert user in policy["matchConditions"][0]["expression"]
+    front, managed = names.config_name(""), names.LABEL_MANAGED_BY
+    assert f'object.metadata.name.startsWith("{front}")' in policy["validations"][0]["expression"]
+    assert (
+        f'"{managed}"].orValue("") == "{names.MANAGED_BY}"'
+        in (policy["validations"][0]["expression"])
+    )
+    binding = objects["ValidatingAdmissionPolicyBinding", "sidelight-configmaps"]["spec"]
+    assert binding == {"policyName": "sidelight-configmaps", "validationActions": ["Deny"]}
 
 
 def test_one_controller_and_webhooks_that_are_never_all_away(render: Render) -> None:

@@ -11,6 +11,7 @@ from installed import SYSTEM, apply_model, installed
 
 WEBHOOK = ("deployment/sidelight-webhook", "--namespace", SYSTEM)
 CONFIGURATION = "mutatingwebhookconfiguration/sidelight"
+MANAGED = {"app.kubernetes.io/managed-by": "sidelight"}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,22 @@ def test_what_the_operator_may_not_do(sidelight: Cluster, role: str, verb: str, 
     user = f"system:serviceaccount:{SYSTEM}:sidelight-{role}"
     with pytest.raises(CommandError, match="no"):
         sidelight.kubectl("auth", "can-i", verb, what, "--as", user, "--all-namespaces")
+
+
+@pytest.mark.parametrize("name", ["sidelight-theirs", "other"])
+def test_a_users_config_map_is_out_of_the_controllers_reach(
+    sidelight: Cluster, namespace: str, name: str
+):
+    """Whatever its name: by the chart's policy, to the controller's own account."""
+    where = (f"configmap/{name}", "--namespace", namespace)
+    sidelight.kubectl("create", "configmap", name, "--namespace", namespace, "--from-literal=a=b")
+    for patch in ({"data": {"a": "c"}}, {"metadata": {"labels": MANAGED}, "data": {"a": "c"}}):
+        with pytest.raises(CommandError, match="may write its own ConfigMaps"):
+            sidelight.kubectl(
+                "patch", *where, "--patch", json.dumps(patch),
+                "--as", f"system:serviceaccount:{SYSTEM}:sidelight-controller",
+            )  # fmt: skip
+    assert sidelight.get(*where)["data"] == {"a": "b"}
 
 
 def test_a_pod_of_the_operators_own_namespace_is_not_asked_about(sidelight: Cluster, pods: Api):
