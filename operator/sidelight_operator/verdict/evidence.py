@@ -45,6 +45,13 @@ class Evidence:
     """Of the squares of a batch's sum of w; the two below likewise."""
     batch_wwd: float = 0
     batch_wwdd: float = 0
+    last_w: float = 0
+    """Of the batch that was closed last; each batch is multiplied with the one before."""
+    last_wd: float = 0
+    next_ww: float = 0
+    next_wwd: float = 0
+    """Of one's w times the other's wd, both ways."""
+    next_wwdd: float = 0
 
     def add(self, block: Block) -> None:
         """Take one more block."""
@@ -78,6 +85,10 @@ class Evidence:
         self.batch_ww += self.open_w * self.open_w
         self.batch_wwd += self.open_w * self.open_wd
         self.batch_wwdd += self.open_wd * self.open_wd
+        self.next_ww += self.last_w * self.open_w
+        self.next_wwd += self.last_w * self.open_wd + self.last_wd * self.open_w
+        self.next_wwdd += self.last_wd * self.open_wd
+        self.last_w, self.last_wd = self.open_w, self.open_wd
         self.open_blocks = self.open_w = self.open_wd = 0
 
     def numbers(self) -> list[float]:

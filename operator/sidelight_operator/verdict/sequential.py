@@ -13,8 +13,9 @@ V is the largest of three, so that the bound holds if any of these does:
   (de la Pena 1999, self-normalised; nothing need be known of variances);
 * a third of these and two thirds of the variance that requests imply: enough for skewed blocks of
   few requests, and for rare errors (Delyon 2009);
-* the variance between batches of blocks: for blocks that err together for some minutes. This one
-  is estimated, so it holds for many batches (as in asymptotic confidence sequences).
+* the variance between batches of blocks, and of each with the next: for blocks that err together
+  for some minutes. This one is estimated, so it holds for many batches (as in asymptotic
+  confidence sequences).
 """
 
 import math
@@ -23,10 +24,10 @@ from dataclasses import dataclass
 from sidelight_operator.verdict.evidence import BATCH, Evidence
 from sidelight_operator.verdict.matched import Figure
 
-_TIMES_R = 30.0
+_TIMES_R = 10.0
 """r for logarithms of durations: about V when 5 % to 10 % can be told apart, at a spread of
 requests by a third. It decides when the interval is narrowest, not whether it is right."""
-_ERRORS_R = 1.0
+_ERRORS_R = 0.5
 """r for shares of errors, at some per cent of them."""
 _TIMES_REACH = math.log(30)
 _ERRORS_REACH = 1.0
@@ -121,11 +122,18 @@ def _shares_of_errors(evidence: Evidence, supposed: float) -> tuple[float, float
 
 
 def _between_batches(evidence: Evidence) -> float:
-    if evidence.batches < 2:
+    """What the blocks vary by when batches are taken as a whole, and each with the next: what lasts
+    longer than a batch shows in both.
+    """
+    batches = evidence.batches
+    if batches < 2:
         return 0.0
     effect = evidence.wd / evidence.w
     squares = (
         evidence.batch_wwdd - 2 * effect * evidence.batch_wwd + effect * effect * evidence.batch_ww
     )
-    unbiased = max(squares, 0.0) * evidence.batches / (evidence.batches - 1)
-    return unbiased * evidence.blocks / (evidence.batches * BATCH)
+    products = evidence.next_wwdd - effect * evidence.next_wwd + effect * effect * evidence.next_ww
+    squares = max(squares, 0.0) * batches / (batches - 1)
+    # The mean is taken from the same batches, which makes neighbours look more unlike.
+    together = max(products + squares / batches, 0.0)
+    return (squares + 2 * together) * evidence.blocks / (batches * BATCH)
