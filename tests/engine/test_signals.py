@@ -107,6 +107,18 @@ def test_sglang_counts_aborted_requests_apart() -> None:
     assert (signals.requests, signals.aborted) == (9, 1)
 
 
+def test_nims_names_have_no_prefix_and_are_read_last() -> None:
+    """Whoever else is known by its own names is meant by them."""
+    nim = (
+        b'num_requests_running{model_name="m"} 2\nprompt_tokens_total 7\n'
+        b'gpu_cache_usage_perc 0.25\nrequest_finish_total{finished_reason="length"} 4\n'
+    )
+    signals = read(nim)
+    assert (signals.engine, signals.running, signals.prompt_tokens) == ("nim", 2, 7)
+    assert (signals.kv_cache_usage, signals.finished) == (0.25, {"length": 4})
+    assert read(nim + VLLM) == read(VLLM)
+
+
 def test_the_colon_of_a_name_may_be_an_underscore_and_the_other_way_round() -> None:
     """As exporters, and releases, have it."""
     assert read(VLLM.replace(b"vllm:", b"vllm_")) == read(VLLM)

@@ -15,8 +15,8 @@ from enum import Enum, StrEnum
 from typing import NamedTuple
 
 VLLM, SGLANG, TENSORRT_LLM, TGI = "vllm", "sglang", "tensorrt_llm", "tgi"
-LLAMA_CPP, MAX, TRITON = "llama_cpp", "max", "triton"
-ENGINES = (VLLM, SGLANG, TENSORRT_LLM, TGI, LLAMA_CPP, MAX, TRITON)
+LLAMA_CPP, MAX, TRITON, NIM = "llama_cpp", "max", "triton", "nim"
+ENGINES = (VLLM, SGLANG, TENSORRT_LLM, TGI, LLAMA_CPP, MAX, TRITON, NIM)
 """In this order they are preferred, where one endpoint speaks for two: Triton carries others."""
 
 
@@ -184,6 +184,15 @@ ROWS: tuple[Row, ...] = (
     Row(TRITON, Signal.TTFT_COUNT, "nv_inference_first_response_histogram_ms_count",
         source=_DOCS),
     Row(TRITON, Signal.QUEUE_SECONDS, "nv_inference_queue_duration_us", source=_DOCS, scale=_US),
+    # NIM: older releases of it, whose names are vLLM's without a prefix.
+    Row(NIM, Signal.RUNNING, "num_requests_running", source=_DOCS),
+    Row(NIM, Signal.WAITING, "num_requests_waiting", source=_DOCS),
+    Row(NIM, Signal.KV_CACHE_USAGE, "gpu_cache_usage_perc", Joined.MEAN, _DOCS),
+    Row(NIM, Signal.PROMPT_TOKENS, "prompt_tokens_total", source=_DOCS),
+    Row(NIM, Signal.OUTPUT_TOKENS, "generation_tokens_total", source=_DOCS),
+    Row(NIM, Signal.FINISHED, "request_finish_total", source=_OTHERS, by="finished_reason"),
+    Row(NIM, Signal.TTFT_SECONDS, "time_to_first_token_seconds_sum", source=_DOCS),
+    Row(NIM, Signal.TTFT_COUNT, "time_to_first_token_seconds_count", source=_DOCS),
 )  # fmt: skip
 
 REASONS = {
