@@ -40,6 +40,9 @@ Counts of tokens from different sources are never in one series: `sidelight_outp
 the engine's usage alone, `sidelight_tokens_tokenized_total` what the engine's own tokenizer counted
 where usage was missing, `sidelight_tokens_estimated_total` counted events where there was neither.
 
+`sidelight_engine_*` are the engine's own values, as it says them; whether they agree with the
+sidecar's is in `sidelight_reconciliation_*` ([agreement.md](agreement.md)).
+
 | name | type | labels | meaning |
 |---|---|---|---|
 """
