@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cluster_client import ROOT, Cluster, CommandError
+from cluster_client import ROOT, Cluster, CommandError, wait_until
 from controller_world import INSTALLED, TOKENS, injects, pod_body, summary
 from reconcile_world import Sidecars
 from strata_world import some
@@ -29,7 +29,9 @@ def crd(cluster: Cluster) -> Iterator[Cluster]:
     """The resource's definition alone: no webhook, no controller but the test's."""
     definition = str(ROOT / "crds/observedmodels.yaml")
     cluster.kubectl("apply", "--server-side", "--filename", definition)
-    cluster.kubectl("wait", "--for=condition=Established", "crd/observedmodels.sidelight.dev")
+    established = ("wait", "--for=condition=Established", "crd/observedmodels.sidelight.dev")
+    # kubectl fails at once where there are no conditions yet.
+    wait_until(lambda: cluster.kubectl(*established), 20, "the definition established")
     yield cluster
     cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev")
 
