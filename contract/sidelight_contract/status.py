@@ -31,7 +31,7 @@ class Condition(StatusPart):
     """A standard Kubernetes condition."""
 
     type: str = Field(
-        description="What it is about, such as Ready, Injected, TrafficObserved or MetricsAgree."
+        description="What it is about, such as Ready, Injected, MetricsAgree or Verdict."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     reason: str = Field(description="Why, in one word; docs/reasons.md lists all.")
@@ -219,8 +219,8 @@ class FigureStatus(StatusPart):
     tolerance: str = Field(description="What is tolerated.")
     requests: int = Field(description="Matched requests of the candidate that this rests on.")
     baseline_requests: int = Field(description="Matched requests of the baseline.")
-    evidence: list[float] = Field(
-        default_factory=list,
+    evidence: str = Field(
+        default="",
         description="Sums by which the comparison goes on after the controller's restart.",
     )
 
@@ -240,7 +240,9 @@ class CompareStatus(StatusPart):
         default_factory=list, description="What was compared; at most four."
     )
     since: str = Field(
-        description="When this comparison began.", json_schema_extra={"format": "date-time"}
+        description="When the first requests of this comparison came; before that, when it was "
+        "asked for.",
+        json_schema_extra={"format": "date-time"},
     )
     baseline_requests: int = Field(
         default=0, description="Requests of the baseline since then, matched or not."

@@ -165,6 +165,44 @@ def test_nothing_changes_between_blocks_and_without_traffic():
     assert story.minute({"v1": [], "v2": []}) == first
 
 
+def test_patience_begins_with_the_first_requests():
+    """Two days without a candidate, or without traffic, are no two days of trying."""
+    story = Story(baseline="v1", candidate="v2")
+    del story.versions["v2"]
+    story.minute(None)
+    story.now += timedelta(days=2)
+    assert story.minute({"v1": [some(40)]}).reasons == ["v2 has no observed pod"]
+    story.versions["v2"] = story.now
+    assert story.minute({"v1": [], "v2": []}).verdict == "NeedMoreData"
+    blocks = traffic()
+    for _ in range(5):
+        assert story.minute(next(blocks)).verdict == "NeedMoreData"
+
+
+def test_promote_stays_while_nothing_speaks_against_it():
+    """Minutes that make it less sure are no reason to stop a rollout; worse ones are."""
+    story = Story()
+    assert story.until(traffic(), 1000).verdict == "Promote"
+    rather_slow = traffic(token=0.024)
+    said = [story.minute(next(rather_slow)) for _ in range(400)]
+    verdicts = [one.verdict for one in said]
+    assert verdicts == sorted(verdicts), "Promote, then Rollback"
+    assert set(verdicts) == {"Promote", "Rollback"}
+    unsure = next(one for one in said if "not decided yet" in "; ".join(one.reasons))
+    assert unsure.verdict == "Promote"
+    assert unsure.reasons[0].startswith("it was within tolerance before")
+
+
+def test_a_figure_of_another_release_is_left_out():
+    """A status that a newer controller wrote stops no round."""
+    story = Story()
+    blocks = traffic()
+    said = story.minute(next(blocks))
+    other = said.figures[0].model_copy(update={"name": "joules"})
+    story.status = said.model_copy(update={"figures": [*said.figures, other]})
+    assert "joules" not in {figure.name for figure in story.minute(next(blocks)).figures}
+
+
 def test_a_comparison_that_cannot_begin_says_why():
     """One version alone."""
     story = Story()

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import astuple, fields
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from sidelight_operator.verdict.sequential import excluded, interval
 
 TOKEN, ERRORS = Figure.TIME_PER_OUTPUT_TOKEN, Figure.ERRORS
 ALPHA = 0.0025
+SUMS = len(fields(Evidence))
 
 
 def block(difference: float, n: int = 9, m: int = 9, spread: float = 0.04) -> Block:
@@ -85,16 +87,17 @@ def test_a_status_goes_on_as_if_it_had_never_been_written(first, more) -> None:
     """Through the numbers of a status, in the middle of a batch or not."""
     dice = random.Random(first)
     blocks = [block(dice.gauss(0.1, 0.1)) for _ in range(first + more)]
-    through = evidence_of(after(blocks[:first]).numbers())
+    through = evidence_of(after(blocks[:first]).told())
     for one in blocks[first:]:
         through.add(one)
-    for mine, theirs in zip(through.numbers(), after(blocks).numbers(), strict=True):
+    for mine, theirs in zip(astuple(through), astuple(after(blocks)), strict=True):
         assert mine == pytest.approx(theirs, rel=1e-9, abs=1e-12)
 
 
-def test_numbers_of_another_release_are_not_misread() -> None:
+@pytest.mark.parametrize("told", ["", "1 2", "nan " * SUMS, "none " * SUMS])
+def test_numbers_of_another_release_are_not_misread(told) -> None:
     """A comparison begins anew rather than go on with something else's sums."""
-    assert evidence_of([1.0, 2.0]) == Evidence()
+    assert evidence_of(told) == Evidence()
 
 
 def test_no_errors_yet_are_no_proof_that_there_are_none() -> None:

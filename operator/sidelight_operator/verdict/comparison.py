@@ -14,6 +14,7 @@ from sidelight_operator.verdict.settings import Settings, settings_of
 
 MAX_REASONS = 8
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+_FIGURES = frozenset(figure.value for figure in Figure)
 
 
 def proceed(
@@ -37,10 +38,13 @@ def proceed(
         before = None
     known = Pair(before.baseline, before.candidate) if before else Pair("", "")
     pair = choose(compare, versions, known)
-    if pair.missing and before is not None and known.baseline and known.candidate:
+    if pair.missing and before is not None and _has_traffic(before):
         return _ended(before, pair)
+    fresh = _begun(pair, settings, now)
     if before is None or known != Pair(pair.baseline, pair.candidate):
-        before = _begun(pair, settings, now)
+        before = fresh
+    if not _has_traffic(before) and before.reasons != fresh.reasons:
+        before = fresh
     if block is None or pair.missing:
         return before
     return _judged(before, block, settings, now)
@@ -58,6 +62,10 @@ def _begun(pair: Pair, settings: Settings, now: datetime) -> CompareStatus:
     )
 
 
+def _has_traffic(compare: CompareStatus) -> bool:
+    return compare.baseline_requests + compare.candidate_requests > 0
+
+
 def _ended(before: CompareStatus, pair: Pair) -> CompareStatus:
     """One of the two has no pods any more: what was decided stands, what was not is not to be."""
     if before.verdict != "NeedMoreData":
@@ -73,7 +81,15 @@ def _judged(
     now: datetime,
 ) -> CompareStatus:
     baseline, candidate = block.get(before.baseline, ()), block.get(before.candidate, ())
-    evidence = {Figure(told.name): evidence_of(told.evidence) for told in before.figures}
+    if not _has_traffic(before):
+        if not (baseline or candidate):
+            return before
+        before = before.model_copy(update={"since": now.strftime(_TIME)})
+    evidence = {
+        Figure(told.name): evidence_of(told.evidence)
+        for told in before.figures
+        if told.name in _FIGURES
+    }
     for figure, matched in blocks(baseline, candidate).items():
         evidence.setdefault(figure, Evidence()).add(matched)
     seen = Seen(
@@ -106,5 +122,5 @@ def _told(judged: Judged, evidence: Evidence, settings: Settings) -> FigureStatu
         tolerance=settings.shown[figure],
         requests=judged.requests,
         baseline_requests=judged.baseline_requests,
-        evidence=evidence.numbers(),
+        evidence=evidence.told(),
     )

@@ -2,7 +2,7 @@
 from a status after a restart.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, fields
 
 from sidelight_operator.verdict.matched import Block, Side
@@ -91,11 +91,16 @@ class Evidence:
         self.last_w, self.last_wd = self.open_w, self.open_wd
         self.open_blocks = self.open_w = self.open_wd = 0
 
-    def numbers(self) -> list[float]:
+    def told(self) -> str:
         """All sums in their order, for a status."""
-        return [float(f"{getattr(self, part.name):.{DIGITS}g}") for part in fields(self)]
+        return " ".join(f"{getattr(self, part.name):.{DIGITS}g}" for part in fields(self))
 
 
-def evidence_of(numbers: Sequence[float]) -> Evidence:
-    """What `numbers` told; a list of another release's length tells nothing."""
-    return Evidence(*numbers) if len(numbers) == len(fields(Evidence)) else Evidence()
+def evidence_of(told: str) -> Evidence:
+    """What `told` says; what is not of this release's making says nothing."""
+    try:
+        numbers = [float(word) for word in told.split()]
+    except ValueError:
+        return Evidence()
+    whole = len(numbers) == len(fields(Evidence)) and all(map(math.isfinite, numbers))
+    return Evidence(*numbers) if whole else Evidence()

@@ -110,6 +110,8 @@ def judge(
     enough = max(item.requests for item in figures) >= settings.min_requests
     if (not undecided and enough) or before == Verdict.PROMOTE:
         reasons = [sentence(item, settings) for item in figures]
+        if undecided:
+            reasons.insert(0, "it was within tolerance before, and nothing speaks against that")
         return Verdict.PROMOTE, [*reasons, *_not_compared(figures)]
     if not undecided:
         said = [
