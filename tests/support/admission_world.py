@@ -52,7 +52,11 @@ _DISCOVERY: dict[str, Any] = {
     "/api": {"versions": ["v1"]},
     "/api/v1": {
         "groupVersion": "v1",
-        "resources": [_kind("Pod", "pods", True), _kind("Namespace", "namespaces", False)],
+        "resources": [
+            _kind("Pod", "pods", True), _kind("Namespace", "namespaces", False),
+            _kind("LimitRange", "limitranges", True),
+            _kind("ResourceQuota", "resourcequotas", True),
+        ],
     },
     "/apis": {
         "groups": [{"name": names.GROUP, "versions": [_VERSION], "preferredVersion": _VERSION}]
@@ -71,29 +75,51 @@ class ApiServer:
     ) -> None:
         self.writes: list[str] = []
         self.reads: set[str] = set()
+        self.forbidden: frozenset[str] = frozenset()
+        """Last parts of addresses that are answered with 403."""
         self.port = 0
+        self._told: dict[str, asyncio.Queue[dict[str, Any]]] = {}
         self._answers = _DISCOVERY | {
             f"/apis/{GROUP_VERSION}/{names.PLURAL}": _list(models or [model_object()]),
             "/api/v1/namespaces": _list(namespaces or [namespace_object()]),
             f"/apis/{GROUP_VERSION}/namespaces/ml/{names.PLURAL}": _list([model_object()]),
             "/api/v1/namespaces/ml": namespace_object(),
+            **{
+                f"/api/v1/{place}{kind}": _list([])
+                for place in ("", "namespaces/ml/")
+                for kind in ("limitranges", "resourcequotas")
+            },
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Discovery, lists, and watches in which nothing happens."""
+        """Discovery, lists, and watches in which happens what is told."""
         if request.method != "GET":
             self.writes.append(f"{request.method} {request.path}")
         else:
             self.reads.add(request.path)
+        if request.path.rpartition("/")[2] in self.forbidden:
+            return web.json_response({"message": "no right", "code": 403}, status=403)
         if "watch" in request.query:
             response = web.StreamResponse(headers={"Content-Type": "application/json"})
             await response.prepare(request)
-            await asyncio.sleep(3600)
-            return response
+            while True:
+                event = await self._queue(request.path).get()
+                await response.write(json.dumps(event).encode() + b"\n")
         answer = self._answers.get(request.path)
         if answer is None:
             return web.json_response({"message": "not found", "code": 404}, status=404)
         return web.json_response(answer)
+
+    def tell(self, path: str, change: str, body: dict[str, Any]) -> None:
+        """Let the watch of a list have an event."""
+        self._queue(path).put_nowait({"type": change, "object": body})
+
+    def _queue(self, path: str) -> asyncio.Queue[dict[str, Any]]:
+        return self._told.setdefault(path, asyncio.Queue())
+
+    def lists(self, path: str, *items: dict[str, Any]) -> None:
+        """What a list is from now on."""
+        self._answers[path] = _list(items)
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator["ApiServer"]:

@@ -214,9 +214,10 @@ class FakeKube:
         with self._do("get namespace"):
             return {"kubernetes.io/metadata.name": name}
 
-    async def list_bounds(self, kind: str, namespace: str) -> list[Json]:
+    async def list_bounds(self, kind: str, namespace: str) -> AsyncIterator[Json]:
         with self._do(f"list {kind}"):
-            return copy.deepcopy(self.bounds[kind])
+            for body in self.bounds[kind]:
+                yield copy.deepcopy(body)
 
     async def get_config_map(self, namespace: str, name: str) -> Json | None:
         with self._do("get config map"):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sidelight_operator.webhook.app import Readiness
 from sidelight_operator.webhook.certificate import Certificate
 from sidelight_operator.webhook.drain import Drain
+from sidelight_operator.webhook.readiness import Readiness
 from sidelight_operator.webhook.view import ClusterView
 
 

@@ -74,7 +74,9 @@ async def test_the_process_injects_over_tls_and_writes_nothing(
 async def test_with_namespaces_it_asks_for_nothing_outside_them(
     tmp_path: Path, authority: Pair
 ) -> None:
-    """What a Role allows: to list and watch ObservedModels there, and to get the namespace."""
+    """What a Role allows: to list and watch ObservedModels and bounds there, and to get the
+    namespace.
+    """
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         ApiServer().listen() as server,
@@ -86,6 +88,7 @@ async def test_with_namespaces_it_asks_for_nothing_outside_them(
     discovery = {"/api", "/apis", "/api/v1", f"/apis/{GROUP_VERSION}"}
     assert server.reads - discovery == {
         "/api/v1/namespaces/ml", f"/apis/{GROUP_VERSION}/namespaces/ml/{names.PLURAL}",
+        "/api/v1/namespaces/ml/limitranges", "/api/v1/namespaces/ml/resourcequotas",
     }  # fmt: skip
     assert server.writes == []
     assert webhook.log.read_text() == "", "nothing was refused or missing"

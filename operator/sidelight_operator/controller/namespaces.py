@@ -57,7 +57,7 @@ class Namespaces:
                 [
                     (kind, less)
                     for kind in KINDS
-                    for body in await self._kube.list_bounds(kind, name)
+                    async for body in self._kube.list_bounds(kind, name)
                     if (less := kept(kind, body)) is not None
                 ]
             )

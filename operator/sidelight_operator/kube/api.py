@@ -112,13 +112,13 @@ class ApiClient:
         found = await self._request("GET", f"/api/v1/namespaces/{name}")
         return found.get("metadata", {}).get("labels") or {}
 
-    async def list_bounds(self, kind: str, namespace: str = "") -> list[Json]:
+    async def list_bounds(self, kind: str, namespace: str = "") -> AsyncIterator[Json]:
         """See `KubeClient`; without a namespace those of all, or of the client's own."""
         places = [namespace] if namespace else self._namespaces
         paths = [f"/api/v1/namespaces/{place}/{kind}" for place in places]
-        return [
-            item for path in paths or [f"/api/v1/{kind}"] async for item in self._list(path, {})
-        ]
+        for path in paths or [f"/api/v1/{kind}"]:
+            async for item in self._list(path, {}):
+                yield item
 
     async def get_config_map(self, namespace: str, name: str) -> Json | None:
         """See `KubeClient`."""

@@ -43,7 +43,7 @@ class KubeClient(Protocol):
         """Labels of a namespace."""
         ...
 
-    async def list_bounds(self, kind: str, namespace: str) -> list[Json]:
+    def list_bounds(self, kind: str, namespace: str) -> AsyncIterator[Json]:
         """The `limitranges` or `resourcequotas` of a namespace."""
         ...
 

@@ -2,10 +2,9 @@
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +17,26 @@ from sidelight_contract import names
 from sidelight_operator.certificates.expiry import expiry_gauge
 from sidelight_operator.controller.logs import configure_logging
 from sidelight_operator.inject import InjectionSettings
+from sidelight_operator.inject.bounds import KINDS
 from sidelight_operator.inject.breaker import open_breakers
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
 from sidelight_operator.kube.following import follow, watch_settings
 from sidelight_operator.webhook import HANDLER_ID
 from sidelight_operator.webhook.admission import Admission
+from sidelight_operator.webhook.bounds import Bounds
 from sidelight_operator.webhook.certificate import Certificate
 from sidelight_operator.webhook.drain import Drain
+from sidelight_operator.webhook.readiness import Readiness
 from sidelight_operator.webhook.server import AdmissionServer
 from sidelight_operator.webhook.view import ClusterView
+from sidelight_operator.webhook.whole import LIST_SECONDS, keep_whole
 
 logger = logging.getLogger("sidelight.webhook")
 
 LABEL_SECONDS = 5.0
 """How often a namespace's labels are read where they cannot be watched. A Pod Security level that
 was tightened just before may refuse a pod for what is added to it; its owner tries again."""
-LIST_SECONDS = 1.0
-"""How often the API server is asked what there is, until the view is complete: seconds at start."""
-COMPARE_SECONDS = 30.0
-"""And how often afterwards, to compare."""
-RETRY_SECONDS = 5.0
-"""After a list that failed, and while the watch is in doubt."""
-DOUBT_COMPARISONS = 120
-"""Ten minutes: for so long a watch is in doubt after a list said otherwise. It may be deaf."""
 
 
 def parse_settings(argv: list[str]) -> argparse.Namespace:
@@ -79,7 +74,7 @@ def _names(text: str) -> tuple[str, ...]:
 def make_registry(
     view: ClusterView, admission: Admission, *, watch_namespaces: bool = True
 ) -> kopf.OperatorRegistry:
-    """The handlers: two watches that write nothing, and the review."""
+    """The handlers: watches that write nothing, and the review."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry, id="login")
@@ -90,6 +85,9 @@ def make_registry(
     async def model(event: Any, meta: Any, spec: Any, status: Any, **_: Any) -> None:
         breaker = open_breakers(status, meta.get("generation", 1))
         view.model_event(event["type"], meta["namespace"], meta["name"], spec, breaker)
+
+    for kind in KINDS:
+        _watch_bounds(registry, view.bounds, kind)
 
     if watch_namespaces:
 
@@ -104,51 +102,19 @@ def make_registry(
     return registry
 
 
+def _watch_bounds(registry: kopf.OperatorRegistry, bounds: Bounds, kind: str) -> None:
+    """Where the right to is missing, kopf asks again and again, and all else goes on."""
+
+    @kopf.on.event("v1", kind, registry=registry, id=kind)
+    async def bound(event: Any, **_: Any) -> None:
+        bounds.event(event["type"], kind, event["object"])
+
+
 def make_kopf_settings(server: AdmissionServer) -> kopf.OperatorSettings:
     """Kopf that writes nothing and leaves the listening to `server`."""
     settings = watch_settings()
     settings.admission.server = server
     return settings
-
-
-class Readiness:
-    """Ready once the certificate is loaded and everything that a list shows was seen, until the
-    process begins to end.
-    """
-
-    def __init__(
-        self,
-        view: ClusterView,
-        certificate: Certificate,
-        drain: Drain,
-        listening: Callable[[], bool] = lambda: True,
-    ) -> None:
-        self._view = view
-        self._listening = listening
-        self._certificate = certificate
-        self._drain = drain
-        self._wanted: tuple[set[tuple[str, str]], set[str]] | None = None
-        self._complete = False
-
-    def expect(self, models: set[tuple[str, str]], namespaces: set[str]) -> None:
-        """What the view must contain before a pod may be judged."""
-        self._wanted = (models, namespaces)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the view once had everything; kopf's watches keep it so."""
-        if not self._complete and self._wanted is not None:
-            models, namespaces = self._wanted
-            self._complete = (
-                models <= self._view.seen_models and namespaces <= self._view.seen_namespaces
-            )
-        return self._complete
-
-    @property
-    def ready(self) -> bool:
-        """Whether to take reviews; an incomplete view would let pods through unobserved."""
-        serving = self._certificate.loaded and self._listening()
-        return self.complete and serving and not self._drain.begun
 
 
 def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Application:
@@ -167,45 +133,6 @@ def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Applica
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", make_aiohttp_handler(registry))
     return application
-
-
-async def keep_whole(
-    kubeconfig: str | None,
-    namespaces: Sequence[str],
-    readiness: Readiness,
-    view: ClusterView,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> None:
-    """Ask the API server what there is: first often, until the view has it, for what is deleted
-    between this list and kopf's own is never seen, and must not be waited for; then now and then,
-    to put the view right. While the API server is away, the view stays as it is.
-    """
-    frozen, doubts = False, 0
-    async with connect(kubeconfig, namespaces) as kube:
-        while True:
-            since = view.now
-            try:
-                models = await kube.list_models()
-                labels = None if namespaces else await kube.list_namespaces()
-            except KubeError as error:
-                logger.warning("view not compared", extra={"error": str(error)})
-                await sleep(RETRY_SECONDS)
-                continue
-            if readiness.complete:
-                wrong = view.put_right(models, labels, since)
-                doubts = DOUBT_COMPARISONS if wrong else max(doubts - 1, 0)
-                if wrong:
-                    logger.warning("view put right", extra={"corrections": wrong})
-            listed = {(m["metadata"]["namespace"], m["metadata"]["name"]) for m in models}
-            readiness.expect(listed, set(namespaces if labels is None else labels))
-            if readiness.complete and not frozen:
-                # What is there now stays: the collector need not walk over it while a pod waits
-                # (40 ms).
-                gc.collect()
-                gc.freeze()
-                frozen = True
-            well = RETRY_SECONDS if doubts else COMPARE_SECONDS
-            await sleep(well if frozen else LIST_SECONDS)
 
 
 async def follow_labels(
@@ -251,6 +178,12 @@ async def serve(settings: argparse.Namespace) -> None:
         settings.sidecar_pull_policy,
         pull_secrets=tuple(name for name in settings.sidecar_pull_secrets.split(",") if name),
     )
+    Gauge(
+        "sidelight_webhook_bounds_known",
+        "Whether LimitRanges and ResourceQuotas could be read; where not, it injects as if there "
+        "were none.",
+        registry=registry,
+    ).set_function(lambda: float(bool(view.bounds.known)))
     certificate = Certificate(settings.tls_dir)
     certificate.poll()
     drain = Drain(settings.drain_seconds)

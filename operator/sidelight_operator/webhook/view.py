@@ -1,4 +1,4 @@
-"""What the webhook knows of the cluster: ObservedModels and namespace labels.
+"""What the webhook knows of the cluster: ObservedModels and namespaces with their bounds.
 
 kopf's watch makes it quick, a list now and then makes it right. A watch alone may be wrong for
 good: after an interruption kopf lists what there is and says nothing of what is there no more; and
@@ -14,7 +14,9 @@ from pydantic import ValidationError
 
 from sidelight_contract.spec import ObservedModelSpec
 from sidelight_operator.inject import NamespaceFacts, ObservedModelView
+from sidelight_operator.inject.bounds import facts_of
 from sidelight_operator.inject.breaker import open_breakers
+from sidelight_operator.webhook.bounds import Bounds
 
 logger = logging.getLogger("sidelight.webhook")
 
@@ -25,6 +27,7 @@ class ClusterView:
     def __init__(self) -> None:
         self._models: dict[str, dict[str, ObservedModelView]] = {}
         self._namespaces: dict[str, NamespaceFacts] = {}
+        self.bounds = Bounds()
         self.seen_models: set[tuple[str, str]] = set()
         """Namespace and name of every ObservedModel seen, whether its spec is understood or not."""
         self._raw: dict[tuple[str, str], tuple[dict[str, Any], frozenset[str]]] = {}
@@ -105,8 +108,10 @@ class ClusterView:
         return list(self._models.get(namespace, {}).values())
 
     def facts_of(self, namespace: str) -> NamespaceFacts:
-        """A namespace's labels; none are known of one that was never seen."""
-        return self._namespaces.get(namespace, NamespaceFacts())
+        """A namespace's labels and bounds; none are known of one that was never seen."""
+        facts = self._namespaces.get(namespace, NamespaceFacts())
+        bounds = self.bounds.of(namespace)
+        return facts_of(facts.labels, bounds) if bounds else facts
 
     def namespace_event(self, kind: str | None, name: str, labels: Mapping[str, str]) -> None:
         """A namespace is there, has changed or has gone (`DELETED`)."""
