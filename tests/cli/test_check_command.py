@@ -284,3 +284,16 @@ def test_no_cluster_is_an_exit_status_of_its_own(capsys: pytest.CaptureFixture[s
     """2, and which file was tried."""
     assert main(["check", "--kubeconfig", "/nowhere/config"]) == 2
     assert "/nowhere/config" in capsys.readouterr().err
+
+
+async def test_where_bounds_leave_no_room_the_installation_is_not_blamed(cluster: Cluster) -> None:
+    """The pod that is tried out would rightly get no sidecar; nor is it tried."""
+    limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
+    body = {"metadata": {"name": "low", "namespace": "llm"}, "spec": {"limits": limits}}
+    cluster.webhook = lambda pod: pod
+    assert len(await cluster.wrong()) == 1
+    cluster.there["/api/v1/namespaces/llm/limitranges"] = [body]
+    assert await cluster.wrong() == []
+    refusal = KubeError("GET limitranges", "403 forbidden", 403)
+    cluster.there["/api/v1/namespaces/llm/limitranges"] = refusal
+    assert len(await cluster.wrong()) == 1

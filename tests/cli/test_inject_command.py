@@ -135,9 +135,11 @@ def test_what_kserve_makes_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_limits_of_the_namespace_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A LimitRange below what the sidecar needs."""
+    """A LimitRange below what the sidecar needs, by itself or as `kubectl get` prints them."""
     limits = tmp_path / "limits.yaml"
     bounds = {"type": "Container", "max": {"memory": "256Mi"}}
-    limits.write_text(yaml.safe_dump({"kind": "LimitRange", "spec": {"limits": [bounds]}}))
-    assert run(tmp_path, pod(), MODEL, "--namespace-object", str(limits)) == 1
-    assert capsys.readouterr().err.startswith("LimitsTooLow: ")
+    limit_range = {"kind": "LimitRange", "spec": {"limits": [bounds]}}
+    for written in (limit_range, {"kind": "List", "items": [limit_range]}):
+        limits.write_text(yaml.safe_dump(written))
+        assert run(tmp_path, pod(), MODEL, "--namespace-object", str(limits)) == 1
+        assert capsys.readouterr().err.startswith("LimitsTooLow: ")

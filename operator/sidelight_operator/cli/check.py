@@ -19,7 +19,8 @@ from sidelight_operator.cli.cluster import (
 from sidelight_operator.cli.findings import Finding, Verdict, ok, problem, unknown
 from sidelight_operator.cli.trial import expected, injected_for, trial_pod
 from sidelight_operator.controller.models import Model, parse_model
-from sidelight_operator.inject import NamespaceFacts, ObservedModelView
+from sidelight_operator.inject import ObservedModelView
+from sidelight_operator.inject.bounds import KINDS, facts_of, kept
 from sidelight_operator.kube import Json, KubeError
 
 _EXAMPLE = """example:
@@ -173,7 +174,7 @@ async def _models(cluster: CheckClient, namespace: str) -> list[Finding]:
 async def _trial(cluster: CheckClient, models: Sequence[Model]) -> Finding:
     """Have the API server try out a pod for the first model for which one can be thought of."""
     namespace = models[0].namespace
-    facts = NamespaceFacts(await _labels(cluster, namespace))
+    facts = facts_of(await _labels(cluster, namespace), await _bounds(cluster, namespace))
     views = [
         ObservedModelView(model.name, model.spec) for model in models if model.spec is not None
     ]
@@ -213,3 +214,14 @@ async def _labels(cluster: CheckClient, namespace: str) -> dict[str, str]:
     except HiddenError:
         return {}
     return ((found or {}).get("metadata") or {}).get("labels") or {}
+
+
+async def _bounds(cluster: CheckClient, namespace: str) -> list[tuple[str, Json]]:
+    found: list[tuple[str, Json]] = []
+    for kind in KINDS:
+        try:
+            bodies = await _seen(cluster.read_all(f"/api/v1/namespaces/{namespace}/{kind}"))
+        except HiddenError:
+            continue
+        found += [(kind, less) for body in bodies if (less := kept(kind, body)) is not None]
+    return found

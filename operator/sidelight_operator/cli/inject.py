@@ -47,7 +47,8 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--namespace-object", action="append", default=[], metavar="FILE",
-        help="LimitRange or ResourceQuota of the pod's namespace; may be given again",
+        help="LimitRange or ResourceQuota of the pod's namespace, or a list of them; may be given "
+        "again",
     )  # fmt: skip
     parser.add_argument(
         "--pull-secret", action="append", default=[], metavar="NAME",
@@ -102,12 +103,20 @@ def _settings(options: argparse.Namespace) -> InjectionSettings:
 
 
 def _facts(options: argparse.Namespace) -> NamespaceFacts:
-    objects = [_load(path) for path in options.namespace_object]
+    found = [_load(path) for path in options.namespace_object]
+    objects = [
+        item for one in found for item in (one.get("items") or () if _is_list(one) else [one])
+    ]
     return NamespaceFacts(
         labels=dict(_pair(text) for text in options.namespace_label),
         limit_ranges=[one for one in objects if one.get("kind") == "LimitRange"],
         quotas=[one for one in objects if one.get("kind") == "ResourceQuota"],
     )
+
+
+def _is_list(body: dict[str, Any]) -> bool:
+    """What `kubectl get` prints for more than one."""
+    return str(body.get("kind")).endswith("List")
 
 
 def _pair(text: str) -> tuple[str, str]:
