@@ -4,6 +4,7 @@ A quota's status changes with every pod of its namespace; what is kept of it doe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 
 from sidelight_operator.inject.limits import DEMANDED, RESOURCES, name_of
 from sidelight_operator.inject.types import Json, NamespaceFacts
@@ -11,6 +12,7 @@ from sidelight_operator.inject.types import Json, NamespaceFacts
 LIMIT_RANGES, QUOTAS = "limitranges", "resourcequotas"
 KINDS = (LIMIT_RANGES, QUOTAS)
 """What they are called in the API's addresses."""
+_DEMANDING: Json = {"hard": {DEMANDED: ""}}
 _READ = ("min", "max", "default", "maxLimitRequestRatio")
 
 
@@ -19,7 +21,7 @@ def kept(kind: str, body: Json) -> Json | None:
     spec = body.get("spec") or {}
     if kind == QUOTAS:
         demanded = DEMANDED in (spec.get("hard") or {})
-        return _named(body, {"hard": {DEMANDED: ""}}) if demanded else None
+        return _named(body, _DEMANDING) if demanded else None
     limits = [_of_containers(item) for item in spec.get("limits") or () if _is_read(item)]
     return _named(body, {"limits": limits}) if limits else None
 
@@ -50,6 +52,6 @@ def _of_containers(item: Json) -> Json:
     read: Json = {"type": "Container"}
     for bound in _READ:
         found = item.get(bound) or {}
-        if values := {name: str(found[name]) for name in RESOURCES if name in found}:
+        if values := {name: intern(str(found[name])) for name in RESOURCES if name in found}:
             read[bound] = values
     return read

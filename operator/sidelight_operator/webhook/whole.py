@@ -39,7 +39,6 @@ async def keep_whole(
     async with connect(kubeconfig, namespaces) as kube:
         while True:
             since = view.now
-            wrong_bounds = await _compare_bounds(kube, view.bounds)
             try:
                 models = await kube.list_models()
                 labels = None if namespaces else await kube.list_namespaces()
@@ -47,6 +46,7 @@ async def keep_whole(
                 logger.warning("view not compared", extra={"error": str(error)})
                 await sleep(RETRY_SECONDS)
                 continue
+            wrong_bounds = await _compare_bounds(kube, view.bounds)
             if readiness.complete:
                 wrong = view.put_right(models, labels, since) + wrong_bounds
                 doubts = DOUBT_COMPARISONS if wrong else max(doubts - 1, 0)
