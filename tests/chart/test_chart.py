@@ -9,20 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
+from operator_metrics import made
 
 from sidelight_contract import names
 from sidelight_contract.crd import custom_resource_definition
-from sidelight_operator.certificates.expiry import expiry_gauge
-from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.settings import Settings
 from sidelight_operator.controller.settings import parse_settings as parse_controller
 from sidelight_operator.controller.webhook_configuration import WEBHOOK
-from sidelight_operator.inject import InjectionSettings
 from sidelight_operator.webhook import HANDLER_ID, PATH
-from sidelight_operator.webhook.admission import Admission
 from sidelight_operator.webhook.app import parse_settings as parse_webhook
 from sidelight_operator.webhook.server import CLOSING_SECONDS
-from sidelight_operator.webhook.view import ClusterView
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "sidelight"
@@ -405,22 +401,47 @@ def test_network_policies_let_in_what_is_served(render: Render) -> None:
         assert open_ports.get("webhook") is None, "the API server is no pod"
 
 
-def test_alerts_ask_for_metrics_that_there_are(render: Render) -> None:
-    """A name or label that changed would make an alert silent."""
+def alerts(render: Render) -> list[dict[str, Any]]:
     rule = render("prometheusRule.enabled=true")["PrometheusRule", "sidelight"]
     (group,) = rule["spec"]["groups"]
-    expressions = {alert["alert"]: alert["expr"] for alert in group["rules"]}
-    registry = Metrics().registry
-    expiry_gauge(registry)
-    Admission(ClusterView(), InjectionSettings("x"), registry)
-    known = {
-        name for metric in registry.collect() for name in (metric.name, f"{metric.name}_total")
-    }
-    used = set(re.findall(r"sidelight_[a-z_]+", " ".join(expressions.values())))
-    assert used <= known
-    assert len(expressions) == 3
-    for alert in group["rules"]:
-        assert "{{" not in alert["annotations"]["description"].replace("{{ $value", "")
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def test_alerts_ask_for_metrics_that_there_are(render: Render) -> None:
+    """A name or label that changed would make an alert silent, or ring for ever."""
+    labels = {name: set(words.split(", ")) for name, words, _ in made()}
+    for alert in alerts(render):
+        asked = re.findall(r"(sidelight_\w+)(?:{([^}]*)})?", alert["expr"])
+        assert asked
+        for metric, selector in asked:
+            known = labels[metric.removesuffix("_count")] | {"namespace"}
+            used = set(re.findall(r"(\w+)!?=", selector))
+            for grouped in re.findall(r"by \(([^)]*)\)", alert["expr"]):
+                used |= set(grouped.split(", "))
+            assert used <= known, alert["alert"]
+
+
+def test_alerts_are_about_this_release_alone(render: Render) -> None:
+    """Where another one's metric would keep silent what is missing here."""
+    for alert in alerts(render):
+        if "vector(0)" in alert["expr"]:
+            assert f'namespace="{NAMESPACE}"' in alert["expr"]
+
+
+def test_each_alert_is_explained(render: Render) -> None:
+    """By its description, and by a row of docs/operations.md; no row is of none."""
+    rows = re.findall(
+        r"^\| `(Sidelight\w+)` \| .+ \| .+ \|$",
+        (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert rows == [alert["alert"] for alert in alerts(render)]
+    for alert in alerts(render):
+        for text in alert["annotations"].values():
+            assert not re.findall(r"{{(?! \$(value|labels\.\w+)\b)", text)
+        assert alert["annotations"]["description"]
+        assert alert["labels"]["severity"] in ("warning", "critical")
 
 
 def test_the_webhook_is_spread_and_drains(render: Render) -> None:
@@ -515,6 +536,8 @@ def test_the_pod_monitor_finds_the_sidecars(render: Render) -> None:
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["selector"] == {"matchLabels": {names.LABEL_INJECTED: "true"}}
     assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == names.ADMIN_PORT_NAME
+    (own,) = objects["PodMonitor", "sidelight-operator"]["spec"]["podMetricsEndpoints"]
+    assert own["honorLabels"], "`namespace` would be the controller's, not the ObservedModel's"
 
 
 def test_names_follow_the_release(render: Render) -> None:

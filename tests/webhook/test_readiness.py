@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from sidelight_operator.webhook.app import health_app
 from sidelight_operator.webhook.certificate import Certificate
 from sidelight_operator.webhook.drain import Drain
 from sidelight_operator.webhook.readiness import Readiness
@@ -55,3 +59,15 @@ async def test_not_ready_once_it_is_told_to_end(tmp_path: Path) -> None:
     assert not drain.over.is_set()
     drain.begin()
     assert drain.over.is_set()
+
+
+async def test_the_probe_and_the_metric_say_the_same(tmp_path: Path) -> None:
+    """An alert is made of the metric."""
+    readiness = Readiness(ClusterView(), LoadedCertificate(tmp_path), Drain(0))
+    app = health_app(CollectorRegistry(), readiness)
+    async with TestClient(TestServer(app)) as client:
+        for status, value in ((503, "0.0"), (200, "1.0")):
+            assert (await client.get("/readyz")).status == status
+            text = await (await client.get("/metrics")).text()
+            assert f"\nsidelight_webhook_ready {value}\n" in text
+            readiness.expect(set(), set())

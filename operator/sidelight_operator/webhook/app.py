@@ -119,6 +119,10 @@ def make_kopf_settings(server: AdmissionServer) -> kopf.OperatorSettings:
 
 def health_app(registry: CollectorRegistry, readiness: Readiness) -> web.Application:
     """The HTTP side: /metrics, /healthz, /readyz."""
+    Gauge(
+        "sidelight_webhook_ready", "1 while this replica takes reviews, as /readyz says.",
+        registry=registry,
+    ).set_function(lambda: float(readiness.ready))  # fmt: skip
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
