@@ -12,15 +12,17 @@ from typing import Any
 
 import kopf
 import pytest
-from admission_world import ApiServer, model_object
+from admission_world import GROUP_VERSION, ApiServer, model_object
 from aiohttp import web
 
+from sidelight_contract import names
 from sidelight_operator.controller.watch import Changes, make_registry
 from sidelight_operator.kube.following import (
     AGAIN_SECONDS,
     LAST_BACKOFF,
     Endless,
     follow,
+    run_kopf,
     watch_settings,
 )
 
@@ -94,44 +96,18 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sleeps]:
 
 
 @asynccontextmanager
-async def elsewhere(server: ApiServer) -> AsyncIterator[None]:
-    """The server in an event loop of its own: kopf takes along what it finds in its own."""
-    up, down = asyncio.Event(), asyncio.Event()
-    here = asyncio.get_running_loop()
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def serve() -> None:
-        loops.append(asyncio.get_running_loop())
-        async with server.listen():
-            here.call_soon_threadsafe(up.set)
-            await down.wait()
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(asyncio.to_thread(asyncio.run, serve()))
-        await up.wait()
-        try:
-            yield
-        finally:
-            loops[0].call_soon_threadsafe(down.set)
-
-
-@asynccontextmanager
 async def following(server: ApiServer, changes: Changes, sleeps: Sleeps) -> AsyncIterator[None]:
-    """Kopf as the controller has it, but for the stop flag: kopf waits five seconds for a task of
-    its own that waits for that.
-    """
+    """Kopf as the controller has it."""
+    stopping = asyncio.Event()
     login = kopf.ConnectionInfo(server=f"http://127.0.0.1:{server.port}")
 
     async def watch() -> None:
-        await kopf.operator(
-            registry=make_registry(changes, login=login), settings=watch_settings(),
-            standalone=True, clusterwide=True,
-        )  # fmt: skip
+        await run_kopf(make_registry(changes, login=login), watch_settings(), stopping)
 
     async with asyncio.timeout(40), asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(follow(watch, asyncio.Event(), sleep=sleeps.sleep))
+        tasks.create_task(follow(watch, stopping, sleep=sleeps.sleep))
         yield
-        task.cancel()
+        stopping.set()
 
 
 @pytest.mark.parametrize(
@@ -154,9 +130,9 @@ async def test_however_the_api_server_is_away_the_watch_is_back_with_it(
     """At start or later, by refused connections or by answers; never in a hot loop."""
     server, changes = Faulty(answer), Changes()
     server.left, server.only_watches = TRIES, only_watches
-    async with elsewhere(server), following(server, changes, sleeps):
+    async with server.listen(), following(server, changes, sleeps):
         known = {model_object()["metadata"]["uid"]: 0}
-        while server.left or changes.behind(known):  # noqa: ASYNC110 - a server in a thread
+        while server.left or changes.behind(known):  # noqa: ASYNC110 - kopf brings it about
             await asyncio.sleep(0.01)
     # aiohttp asks a second time by itself where a connection broke.
     assert len(sleeps.asked) >= TRIES // 2 - 1, "each try waits for a second or more"
@@ -210,3 +186,28 @@ async def test_kopf_that_ends_by_itself_is_not_begun_again() -> None:
 def test_a_failure_of_kopf_does_not_kill_the_process_later() -> None:
     """Its default is SIGKILL after ten minutes, for it expects the process to end."""
     assert watch_settings().process.ultimate_exiting_timeout is None
+
+
+@pytest.mark.usefixtures("sleeps")
+async def test_what_is_not_kopfs_goes_on_when_kopf_fails() -> None:
+    """A task that was created while it ran, such as a round's or a connection's."""
+    server, changes = ApiServer(), Changes()
+    async with server.listen(), asyncio.TaskGroup() as tasks:
+        login = kopf.ConnectionInfo(server=f"http://127.0.0.1:{server.port}")
+        registry = make_registry(changes, login=login)
+        running = tasks.create_task(_failing(run_kopf(registry, watch_settings())))
+        while changes.behind({model_object()["metadata"]["uid"]: 0}):  # noqa: ASYNC110 - kopf does
+            await asyncio.sleep(0.01)
+        done = asyncio.Event()
+        bystander = tasks.create_task(done.wait())
+        path = f"/apis/{GROUP_VERSION}/{names.PLURAL}"
+        server.tell(path, "ERROR", {"kind": "Status", "code": 500})
+        assert "Error in the watch-stream" in await running
+        assert not bystander.done()
+        done.set()
+
+
+async def _failing(kopf_runs: Awaitable[None]) -> str:
+    with pytest.raises(Exception) as error:  # noqa: PT011 - kopf's own, which is private
+        await kopf_runs
+    return str(error.value)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-import kopf
 from aiohttp import web
 
 from sidelight_operator import __version__
@@ -28,7 +27,7 @@ from sidelight_operator.controller.settings import Settings, parse_settings
 from sidelight_operator.controller.watch import Changes, make_registry
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
-from sidelight_operator.kube.following import follow, take_signals, watch_settings
+from sidelight_operator.kube.following import follow, run_kopf, take_signals, watch_settings
 
 logger = logging.getLogger("sidelight.controller")
 
@@ -102,10 +101,9 @@ async def _main(settings: Settings) -> None:
                     others.append(tasks.create_task(lease.run()))
 
                 async def watch() -> None:
-                    await kopf.operator(
-                        registry=make_registry(changes, wanted), settings=watch_settings(),
-                        stop_flag=stopping, standalone=True,
-                        clusterwide=not settings.namespaces, namespaces=settings.namespaces,
+                    await run_kopf(
+                        make_registry(changes, wanted), watch_settings(), stopping,
+                        settings.namespaces,
                     )  # fmt: skip
 
                 tasks.create_task(_until_stopped(follow(watch, stopping), others))

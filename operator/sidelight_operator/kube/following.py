@@ -6,15 +6,15 @@ loop: minutes away after the API server is back, and a webhook without a view of
 
 1. A request is tried for ever, ten seconds apart.
 2. Where kopf ends all the same it is begun again in the same process, which keeps what it knows.
-   With it go all tasks that were created since it began: they must bear that, as they must bear
-   the end of the process.
+   It ends its own tasks alone. `kopf.operator` would cancel all that were created since it began:
+   a round's, and those of open connections, whose clients would wait for ever.
 3. An answer that does not come is given up after a minute.
 """
 
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from itertools import chain, repeat
 from typing import Any
 
@@ -57,6 +57,32 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = REQUEST_SECONDS
     settings.networking.connect_timeout = CONNECT_SECONDS
     return settings
+
+
+async def run_kopf(
+    registry: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    stopping: asyncio.Event | None = None,
+    namespaces: Collection[str] = (),
+) -> None:
+    """Run kopf until `stopping`, or a signal; in these namespaces, or in all.
+
+    Raises:
+        Exception: whatever ended it.
+    """
+    tasks = await kopf.spawn_tasks(
+        registry=registry, settings=settings, stop_flag=stopping, standalone=True,
+        clusterwide=not namespaces, namespaces=namespaces,
+    )  # fmt: skip
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):  # no cancellation
+            raise result
 
 
 async def follow(

@@ -21,7 +21,7 @@ from sidelight_operator.inject.bounds import KINDS
 from sidelight_operator.inject.breaker import open_breakers
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
-from sidelight_operator.kube.following import follow, watch_settings
+from sidelight_operator.kube.following import follow, run_kopf, watch_settings
 from sidelight_operator.webhook import HANDLER_ID
 from sidelight_operator.webhook.admission import Admission
 from sidelight_operator.webhook.bounds import Bounds
@@ -213,10 +213,7 @@ async def serve(settings: argparse.Namespace) -> None:
             )
 
             async def watch() -> None:
-                await kopf.operator(
-                    registry=handlers, settings=make_kopf_settings(server), stop_flag=drain.over,
-                    standalone=True, clusterwide=not namespaces, namespaces=namespaces,
-                )  # fmt: skip
+                await run_kopf(handlers, make_kopf_settings(server), drain.over, namespaces)
 
             tasks.create_task(_until_stopped(follow(watch, drain.over, drain.begin), others))
     finally:
