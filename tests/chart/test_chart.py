@@ -540,6 +540,20 @@ def test_the_pod_monitor_finds_the_sidecars(render: Render) -> None:
     assert own["honorLabels"], "`namespace` would be the controller's, not the ObservedModel's"
 
 
+def test_prometheus_can_ask_the_controller_for_targets(render: Render) -> None:
+    """At the address that docs/operations.md gives, which leads to the controller's http port."""
+    objects = render()
+    service = objects["Service", "sidelight-controller"]
+    (port,) = service["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (8080, "http")
+    url = f"http://sidelight-controller.{NAMESPACE}.svc:8080/targets"
+    assert url in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    template = objects["Deployment", "sidelight-controller"]["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert "http" in [item["name"] for item in container["ports"]]
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+
+
 def test_names_follow_the_release(render: Render) -> None:
     """Two releases do not meet."""
     assert ("Deployment", "eu-sidelight-webhook") in render(release="eu")

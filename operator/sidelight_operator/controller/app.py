@@ -83,7 +83,9 @@ async def _main(settings: Settings) -> None:
             injection=injection_settings(settings),
             ended=pulse.beat,
         )
-        runner = web.AppRunner(health_app(metrics, pulse, lambda: own.kept), access_log=None)
+        runner = web.AppRunner(
+            health_app(metrics, pulse, lambda: own.kept, reconciler.scrapes), access_log=None
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, port=settings.http_port).start()

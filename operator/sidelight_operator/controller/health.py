@@ -1,16 +1,18 @@
-"""The controller's own HTTP port: /metrics, /healthz, /readyz.
+"""The controller's own HTTP port: /metrics, /healthz, /readyz, and /targets for Prometheus.
 
 `/healthz` fails for what a restart may mend: rounds that do not end, an event loop that stands
 still, a watch that brings nothing while the API server's lists have something new. An API server
 that is away is none of these.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from sidelight_operator.controller.metrics import Metrics
+from sidelight_operator.controller.scraped import Scrapes, target_groups
 
 STUCK_INTERVALS = 3
 """Intervals without a round's end after which the loop counts as stuck."""
@@ -68,9 +70,19 @@ class Pulse:
 
 
 def health_app(
-    metrics: Metrics, pulse: Pulse, installed: Callable[[], bool] = lambda: True
+    metrics: Metrics,
+    pulse: Pulse,
+    installed: Callable[[], bool] = lambda: True,
+    scrapes: Scrapes | None = None,
 ) -> web.Application:
-    """The application behind `--http-port`; `installed`: whether the webhook can be asked."""
+    """The application behind `--http-port`.
+
+    Args:
+        metrics: for /metrics.
+        pulse: for /healthz, and whether anything was read yet.
+        installed: whether the webhook can be asked.
+        scrapes: for /targets.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         if pulse.stuck:
@@ -88,4 +100,20 @@ def health_app(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", make_aiohttp_handler(registry=metrics.registry))
+    app.router.add_get("/targets", _targets(scrapes or Scrapes()))
     return app
+
+
+def _targets(scrapes: Scrapes) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Service discovery. While nothing is known, an error: then Prometheus keeps what it has."""
+
+    async def targets(request: web.Request) -> web.Response:
+        if not scrapes.known:
+            return web.Response(status=503, text="no round has ended yet\n")
+        attached = request.query.get("attached", "false")
+        if attached not in ("true", "false"):
+            return web.Response(status=400, text="attached is neither true nor false\n")
+        groups = target_groups(scrapes.listed(attached_only=attached == "true"))
+        return web.Response(body=msgspec.json.encode(groups), content_type="application/json")
+
+    return targets

@@ -105,6 +105,8 @@ class PodView:
         """The image that its sidecar would have today; "" for a pod that would have none."""
         return self.target.image if self.target else ""
 
+    node: str = ""
+    """Where it runs."""
     tap: Tap | None = None
     """The ephemeral container that observes it, of whatever ObservedModel."""
     candidate: Candidate | None = None
@@ -151,6 +153,7 @@ def view_pod(
         workload=workload_of(metadata),
         ready=is_ready(status),
         resource_version=metadata.get("resourceVersion", ""),
+        node=pod.get("spec", {}).get("nodeName", ""),
     )
 
 

@@ -29,6 +29,7 @@ from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rejections import find_rejections, list_rejections
 from sidelight_operator.controller.rolling import Rolling
 from sidelight_operator.controller.rollout import RolloutPlan
+from sidelight_operator.controller.scraped import Scrapes, scraped_of
 from sidelight_operator.controller.summary_key import Tokens
 from sidelight_operator.controller.survey import Survey, survey
 from sidelight_operator.controller.targets import Targets
@@ -73,6 +74,7 @@ class Reconciler:
         self._targets = Targets()
         self._namespaces = Namespaces(kube, clock, self.metrics)
         self._comparisons = Comparisons()
+        self.scrapes = Scrapes()
         self.generations: dict[str, int] = {}
         """Of the ObservedModels that the last round listed, by uid."""
         self._told: dict[str, set[tuple[str, Reason]]] = {}
@@ -100,6 +102,7 @@ class Reconciler:
         self._told = {uid: told for uid, told in self._told.items() if uid in known}
         self._targets.forget_models(but=known)
         self._comparisons.forget_models(but=known)
+        self.scrapes.forget_models(but=known)
         self._namespaces.forget(but=(model.namespace for model in models))
         neighbours: dict[str, list[Model]] = {}
         for model in models:
@@ -108,6 +111,7 @@ class Reconciler:
             for model in models:
                 around = neighbours[model.namespace]
                 tasks.create_task(self._guarded(model, around, due or started))
+        self.scrapes.known = True
         await self._attaching.end_forgotten(models)
         self.metrics.round_seconds.observe(time.monotonic() - started)
 
@@ -140,11 +144,13 @@ class Reconciler:
         if model.spec is None:
             why = f"the spec is not understood by this release: {model.spec_error}"
             problem: Refusal | None = Refusal(Reason.SPEC_NOT_UNDERSTOOD, why)
+            self.scrapes.saw(model.uid, ())
         else:
             tokens = self._tokens(model.uid, self._clock())
             problem = await ensure_config(self._kube, model, tokens.accepted)
             facts = await self._namespaces.facts_of(model.namespace)
             seen, breaker = await self._look(model, neighbours, facts)
+            self.scrapes.saw(model.uid, scraped_of(model.namespace, seen.pods))
             credentials = Credentials(tokens.send, tokens.accepted)
             await self._attaching.keep_up(model, seen.pods, credentials)
             answers = await self._answers(model, seen.pods, tokens.send, strata=comparing)
