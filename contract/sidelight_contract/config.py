@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from sidelight_contract.slo import SloSettings
+
 CONFIG_VERSION = 1
 MAX_CONFIG_BYTES = 64 * 1024
 
@@ -37,6 +39,8 @@ class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     window_seconds: Annotated[int, msgspec.Meta(ge=10, le=3600)] = 300
     """What `window` of the summary covers, in seconds. Default 300: the 5 minutes of the usual
     dashboards; longer shows a change later."""
+    slo: SloSettings | None = None
+    """By what requests are judged (`spec.slo`). Default none: nothing is judged."""
     summary_tokens: Annotated[list[Sha256], msgspec.Meta(max_length=4)] = []
     """SHA-256 of the tokens that `/summary` accepts: two while the key is changed. Default none:
     then it is answered to nobody but this machine, or to whom `--token-file` says."""

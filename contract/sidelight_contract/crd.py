@@ -27,6 +27,7 @@ PRINT_COLUMNS: list[dict[str, Any]] = [
     },
     {"name": "Tokens/s", "type": "string", "jsonPath": ".status.traffic.tokensPerSecond"},
     {"name": "Errors", "type": "string", "jsonPath": ".status.traffic.errorRatio"},
+    {"name": "SLO", "type": "string", "jsonPath": ".status.slo.attainment"},
     {
         "name": "Ready",
         "type": "string",

@@ -95,6 +95,8 @@ class ConditionType(StrEnum):
     """Every selected pod carries the sidecar that it would be given today."""
     METRICS_AGREE = "MetricsAgree"
     """The sidecars' figures and the engines' own metrics say the same."""
+    SLO_MET = "SLOMet"
+    """Over the last 24 hours no more requests were bad than `spec.slo` allows."""
     VERDICT = "Verdict"
     """The candidate version is as good as the baseline: True to promote, False to roll back."""
 
@@ -195,6 +197,12 @@ class Reason(StrEnum):
     CACHED_NOT_COUNTED = "CachedNotCounted"
     ENGINE_COUNTS_LESS = "EngineCountsLess"
     TIMES_DIFFER = "TimesDiffer"
+
+    # whether spec.slo is kept to
+    SLO_MET = "SLOMet"
+    ERROR_BUDGET_SPENT = "ErrorBudgetSpent"
+    TOO_FEW_JUDGED = "TooFewJudged"
+    NOTHING_JUDGED = "NothingJudged"
 
     # what a comparison of two versions has come to
     PROMOTE = "Promote"

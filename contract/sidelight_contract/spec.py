@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from sidelight_contract.engines import EngineType
 from sidelight_contract.names import LABEL_VERSION, MAX_ENGINE_PORTS, RESERVED_PORTS
+from sidelight_contract.slo import FAULTS
 
 
 class Resource(BaseModel):
@@ -396,6 +397,86 @@ class Compare(Resource):
     )
 
 
+_DURATION = "^(([0-9]{1,6}([.][0-9]{1,6})?)(us|ms|s|m|h)){0,3}$"
+_THRESHOLDS = ("timeToFirstToken", "timePerOutputToken", "duration")
+
+
+class ErrorClass(StrEnum):
+    """Errors that may count as bad: those that are not the client's."""
+
+    OVERLOADED = "overloaded"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    STREAM_ERROR = "stream_error"
+    TIMEOUT = "timeout"
+    UPSTREAM_CONNECT = "upstream_connect"
+    UPSTREAM_RESET = "upstream_reset"
+
+
+class ServiceLevel(Resource):
+    """By what a request is good or bad, and how many are to be good."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                " || ".join(f"self.{name} != ''" for name in _THRESHOLDS)
+                + " || size(self.errors) > 0",
+                "slo must set at least one of timeToFirstToken, timePerOutputToken, duration and "
+                "errors: else nothing could be judged",
+            ),
+            *(
+                (
+                    f"self.{name} == '' || self.{name}.matches('[1-9]')",
+                    f"slo.{name} must be above zero",
+                )
+                for name in _THRESHOLDS
+            ),
+            (
+                "self.objective.matches('[1-9]')",
+                "slo.objective must be above 0",
+            ),
+        )
+    )
+
+    time_to_first_token: str = Field(
+        default="",
+        max_length=32,
+        pattern=_DURATION,
+        description="Longest good time to the first token, such as `500ms`; streams alone. A "
+        "stream that failed before its first token is bad. Empty (default): not judged, for what "
+        "is good is known to you alone.",
+    )
+    time_per_output_token: str = Field(
+        default="",
+        max_length=32,
+        pattern=_DURATION,
+        description="Longest good mean time for each token after the first, such as `40ms`; "
+        "streams alone that ended well. Empty (default): not judged.",
+    )
+    duration: str = Field(
+        default="",
+        max_length=32,
+        pattern=_DURATION,
+        description="Longest good time from the first byte of the request to the last of the "
+        "response, such as `30s`. A failed request is bad, however quick. Empty (default): not "
+        "judged; it depends on how much was asked for.",
+    )
+    errors: list[ErrorClass] = Field(
+        default=[ErrorClass(name) for name in FAULTS],
+        max_length=len(FAULTS),
+        description="Classes of error that make a request bad. Default: all that are the engine's "
+        "fault, rate_limited included, for an engine without room has failed who asked. Requests "
+        "with another error count nowhere, and neither do those of clients that left. Empty: no "
+        "failed request counts.",
+    )
+    objective: str = Field(
+        default="0.99",
+        pattern="^0[.][0-9]{1,5}$",
+        description="Share of requests that is to be good in all of this, such as `0.99`. Default "
+        "0.99: one in a hundred may be bad; with 0.999 a thousand requests a day allow one.",
+    )
+
+
 class ObservedModelSpec(Resource):
     """What to observe, and how to get into its path."""
 
@@ -422,6 +503,11 @@ class ObservedModelSpec(Resource):
     )
     rollout: Rollout = Field(
         default_factory=Rollout, description="What happens to pods that are there already."
+    )
+    slo: ServiceLevel | None = Field(
+        default=None,
+        description="Service level objectives (docs/slo.md). Sidecars take a change at once, "
+        "without a restart. Absent (default): nothing is judged.",
     )
     compare: Compare | None = Field(
         default=None,

@@ -181,6 +181,52 @@ class Identity(StatusPart):
     engine: str = Field(default="", description="Type of the engine.")
 
 
+class SLOFigure(StatusPart):
+    """How many requests kept to one objective. Shares are rounded down to 0.01 %; empty: there was
+    nothing to judge.
+    """
+
+    name: str = Field(
+        description="`all` (all of them together), timeToFirstToken, timePerOutputToken, duration "
+        "or errors, as in `spec.slo`."
+    )
+    last5m: str = Field(
+        alias="last5m", description="Share of good requests over 5 minutes, such as `99.31%`."
+    )
+    last1h: str = Field(alias="last1h", description="The same over 1 hour.")
+    last24h: str = Field(alias="last24h", description="The same over 24 hours.")
+    good: int = Field(description="Good requests of the last 24 hours.")
+    bad: int = Field(description="Bad ones.")
+
+
+class SLOStatus(StatusPart):
+    """How requests do against `spec.slo`, all versions together; rewritten twice a minute at most.
+
+    Counts begin anew when a threshold or the list of errors changes.
+    """
+
+    objective: str = Field(description="Share of requests that is to be good, such as `99%`.")
+    attainment: str = Field(
+        description="Share of requests of the last 24 hours that kept to all; empty: none yet."
+    )
+    error_budget_left: str = Field(
+        description="Of the bad requests that the objective allows of the last 24 hours' requests, "
+        "the share that is left, rounded down; below zero: overspent."
+    )
+    burn_rate: str = Field(
+        description="Over the last hour, bad requests by those that the objective allows: at 1 the "
+        "budget is just used up, at 14.4 a day's budget lasts 100 minutes."
+    )
+    figures: list[SLOFigure] = Field(
+        default_factory=list, description="The whole, then each objective; at most five."
+    )
+    ended_pods_since: str = Field(
+        description="Pods that ended before this are in no figure: since then the controller keeps "
+        "count of them. Of pods that live, all of the last 24 hours is in.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
 class VersionStatus(StatusPart):
     """One version of the model: who it is and how it does."""
 
@@ -201,6 +247,9 @@ class VersionStatus(StatusPart):
         default=0, description="Connections since `since` of which bytes were not observed."
     )
     window: Traffic = Field(description="Figures over the last minutes.")
+    slo: list[SLOFigure] = Field(
+        default_factory=list, description="Its share in `status.slo`, where `spec.slo` is set."
+    )
 
 
 class FigureStatus(StatusPart):
@@ -283,6 +332,9 @@ class ObservedModelStatus(StatusPart):
     versions: list[VersionStatus] = Field(
         default_factory=list,
         description=f"Newest traffic first; at most {MAX_VERSIONS}.",
+    )
+    slo: SLOStatus | None = Field(
+        default=None, description="How requests do against `spec.slo`, where it is set."
     )
     compare: CompareStatus | None = Field(
         default=None, description="One version held against another, where `spec.compare` asks."

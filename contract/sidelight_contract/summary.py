@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from sidelight_contract.sketch import Sketch
+from sidelight_contract.slo import SloReport
 from sidelight_contract.strata import Strata
 
 SUMMARY_VERSION = 1
@@ -277,6 +278,7 @@ class Summary(msgspec.Struct):
     reconciliation: Reconciliation = msgspec.field(default_factory=Reconciliation)
     strata: Strata = msgspec.field(default_factory=Strata)
     """Since the start; only for who asks for `/summary?strata=1`, for it may be 400 kB."""
+    slo: SloReport = msgspec.field(default_factory=SloReport)
     version: int = SUMMARY_VERSION
 
 

@@ -15,10 +15,18 @@ class Sidecars(Collector):
         self.by_address: dict[str, Answer] = {}
         """Of sidecars that answer something of their own."""
         self.strata_asked = 0
+        self.slo_asked = 0
 
     async def collect(
-        self, address: str, token: str | None, port: int = 0, *, strata: bool = False
+        self,
+        address: str,
+        token: str | None,
+        port: int = 0,
+        *,
+        strata: bool = False,
+        slo_history: bool = False,
     ) -> Answer:
         self.tokens.append(token)
         self.strata_asked += strata
+        self.slo_asked += slo_history
         return self.by_address.get(address, self.answer)

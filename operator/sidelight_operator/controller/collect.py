@@ -32,7 +32,13 @@ class Collector:
         self._timeout_seconds = timeout_seconds
 
     async def collect(
-        self, address: str, token: str | None, port: int = names.ADMIN_PORT, *, strata: bool = False
+        self,
+        address: str,
+        token: str | None,
+        port: int = names.ADMIN_PORT,
+        *,
+        strata: bool = False,
+        slo_history: bool = False,
     ) -> Answer:
         """The summary of the sidecar at `address`, or why there is none. Raises nothing.
 
@@ -41,6 +47,7 @@ class Collector:
             token: what the sidecar asks for.
             port: where its injection put it; the usual one is the collector's own.
             strata: whether it is to tell its strata, too.
+            slo_history: whether it is to tell its rings of judged requests, too.
         """
         port = self._port if port == names.ADMIN_PORT else port
         if token is None:
@@ -50,8 +57,10 @@ class Collector:
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._slots, asyncio.timeout(self._timeout_seconds):
-                query = "?strata=1" if strata else ""
-                return await self._ask(f"http://{host}:{port}/summary{query}", token)
+                asked = {"strata": strata, "slo_history": slo_history}
+                query = "&".join(f"{name}=1" for name, wanted in asked.items() if wanted)
+                url = f"http://{host}:{port}/summary{'?' if query else ''}{query}"
+                return await self._ask(url, token)
         except TimeoutError:
             why = f"no answer within {self._timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError) as error:

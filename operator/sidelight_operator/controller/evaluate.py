@@ -29,6 +29,7 @@ from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
 from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model, format_time
+from sidelight_operator.controller.objectives import Objectives
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rollout import RolloutPlan
 
@@ -90,6 +91,7 @@ def evaluate(
     problem: Refusal | None = None,
     told: AbstractSet[tuple[str, Reason]] = frozenset(),
     compare: CompareStatus | None = None,
+    objectives: Objectives | None = None,
 ) -> Evaluation:
     """Judge one model's round.
 
@@ -103,6 +105,7 @@ def evaluate(
         problem: why the round could not be done whole; it becomes the reason of Ready.
         told: pods and reasons of which an Event was made in an earlier round.
         compare: the comparison of versions after this round.
+        objectives: how requests do against `spec.slo`.
     """
     refusals = {pod.uid: _refusal(model, pod, answers) for pod in pods}
     missing = [(pod, why) for pod in pods if (why := refusals[pod.uid]) is not None]
@@ -119,6 +122,7 @@ def evaluate(
         _breaker_open(breaker),
         *_up_to_date(rollout),
         *metrics_agree(summary for _, summary in answered),
+        *(objectives.condition if objectives else ()),
         *comparing.verdict_condition(compare),
     )
     status = ObservedModelStatus(
@@ -132,6 +136,8 @@ def evaluate(
         versions=versions,
         compare=compare,
     )
+    if objectives is not None:
+        status = objectives.put_into(status)
     return Evaluation(
         status=status,
         events=(

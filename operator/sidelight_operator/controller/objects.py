@@ -15,6 +15,7 @@ from sidelight_contract.config import SidecarConfig, encode_config
 from sidelight_contract.names import Reason
 from sidelight_contract.spec import TokenizerUse
 from sidelight_operator.controller.models import Model
+from sidelight_operator.controller.objectives import settings_of
 from sidelight_operator.controller.pods import Refusal
 from sidelight_operator.kube import Json, KubeClient, KubeError
 
@@ -30,12 +31,13 @@ def sidecar_config(model: Model, accepted: Sequence[str] = ()) -> SidecarConfig:
     revision is a hash of the rest.
     """
     assert model.spec is not None
-    engine = model.spec.engine
+    engine, slo = model.spec.engine, model.spec.slo
     config = SidecarConfig(
         version=1,
         model=model.name,
         engine=str(engine.type),
         tokenizer="Auto" if engine.tokenizer is TokenizerUse.AUTO else "Never",
+        slo=settings_of(slo) if slo else None,
         summary_tokens=list(accepted),
     )
     revision = hashlib.sha256(encode_config(config)).hexdigest()[:_REVISION_LENGTH]

@@ -24,6 +24,7 @@ from sidelight_operator.controller.events import Teller
 from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.models import Model, parse_model
 from sidelight_operator.controller.namespaces import Namespaces
+from sidelight_operator.controller.objectives import ObjectivesKeeper
 from sidelight_operator.controller.objects import ensure_config
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rejections import find_rejections, list_rejections
@@ -75,6 +76,7 @@ class Reconciler:
         self._namespaces = Namespaces(kube, clock, self.metrics)
         self._comparisons = Comparisons()
         self.scrapes = Scrapes()
+        self._objectives = ObjectivesKeeper()
         self.generations: dict[str, int] = {}
         """Of the ObservedModels that the last round listed, by uid."""
         self._told: dict[str, set[tuple[str, Reason]]] = {}
@@ -103,6 +105,7 @@ class Reconciler:
         self._targets.forget_models(but=known)
         self._comparisons.forget_models(but=known)
         self.scrapes.forget_models(but=known)
+        self._objectives.forget_models(but=known)
         self._namespaces.forget(but=(model.namespace for model in models))
         neighbours: dict[str, list[Model]] = {}
         for model in models:
@@ -141,6 +144,7 @@ class Reconciler:
         rollout: RolloutPlan | None = None
         answers: dict[str, Answer] = {}
         comparing = self._comparisons.due(model, self._clock())
+        judging = self._objectives.due(model, self._clock())
         if model.spec is None:
             why = f"the spec is not understood by this release: {model.spec_error}"
             problem: Refusal | None = Refusal(Reason.SPEC_NOT_UNDERSTOOD, why)
@@ -153,16 +157,20 @@ class Reconciler:
             self.scrapes.saw(model.uid, scraped_of(model.namespace, seen.pods))
             credentials = Credentials(tokens.send, tokens.accepted)
             await self._attaching.keep_up(model, seen.pods, credentials)
-            answers = await self._answers(model, seen.pods, tokens.send, strata=comparing)
+            answers = await self._answers(
+                model, seen.pods, tokens.send, strata=comparing, slo_history=judging
+            )
             pods, attached = await self._attaching.proceed(
                 model, facts.labels, (seen.pods, answers), credentials
             )
             seen = replace(seen, pods=pods)
             rollout = await self._rolling.plan(model, seen.pods, breaker_open=bool(breaker.entries))
         compare = self._comparisons.proceed(model, seen.pods, answers, self._clock(), due=comparing)
+        objectives = self._objectives.proceed(model, seen.pods, answers, self._clock(), due=judging)
         result = evaluate(
             model, seen.pods, answers, self._clock(),
             breaker=breaker, rollout=rollout, problem=problem, told=told, compare=compare,
+            objectives=objectives,
         )  # fmt: skip
         self._count(model, len(seen.pods), result)
         # Events first: what the status says already would not be told by a controller that comes
@@ -203,13 +211,19 @@ class Reconciler:
                 )
 
     async def _answers(
-        self, model: Model, pods: Sequence[PodView], token: str, *, strata: bool
+        self, model: Model, pods: Sequence[PodView], token: str, *, strata: bool, slo_history: bool
     ) -> dict[str, Answer]:
         asked = [pod for pod in pods if asks(model, pod)]
         async with asyncio.TaskGroup() as tasks:
             waiting = {
                 pod.uid: tasks.create_task(
-                    self._collector.collect(pod.ip, token, pod.injection.admin_port, strata=strata)
+                    self._collector.collect(
+                        pod.ip,
+                        token,
+                        pod.injection.admin_port,
+                        strata=strata,
+                        slo_history=slo_history,
+                    )
                 )
                 for pod in asked
             }

@@ -56,7 +56,9 @@ class Admin:
         if self._lease is not None:
             self._lease.renew()
         strata = request.query.get("strata") == "1"
-        body = encode_summary(self._pipeline.summary(time.monotonic_ns(), strata=strata))
+        history = request.query.get("slo_history") == "1"
+        told = self._pipeline.summary(time.monotonic_ns(), strata=strata, slo_history=history)
+        body = encode_summary(told)
         return web.Response(body=body, content_type="application/json")
 
     async def _end(self, request: web.Request) -> web.Response:

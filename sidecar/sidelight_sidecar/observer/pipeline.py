@@ -23,10 +23,12 @@ from sidelight_sidecar.observer.metrics.exchanges import Metrics
 from sidelight_sidecar.observer.metrics.labels import Labels
 from sidelight_sidecar.observer.metrics.opaque import OpaqueCollector
 from sidelight_sidecar.observer.metrics.relay import RelayCollector
+from sidelight_sidecar.observer.metrics.slo import SloCollector
 from sidelight_sidecar.observer.metrics.tap import TapCollector
 from sidelight_sidecar.observer.reconcile.metrics import ReconciliationCollector
 from sidelight_sidecar.observer.reconcile.reconciler import Reconciler, Unobserved
 from sidelight_sidecar.observer.reconcile.told import reconciliation_of, unobserved
+from sidelight_sidecar.observer.slo import SloCounter
 from sidelight_sidecar.observer.strata import StrataCounter
 from sidelight_sidecar.observer.tally import Tally
 from sidelight_sidecar.observer.token_counter import TokenCounter
@@ -53,9 +55,10 @@ class Pipeline:
         self.metrics = Metrics(self._labels, __version__)
         self.tally = Tally(self._labels, config.window_seconds)
         self.strata = StrataCounter(self._labels)
+        self.slo = SloCounter(self._labels, config.slo, self._offset_ns, monotonic_ns)
         self.reconciler = Reconciler(self._unobserved)
         self.counter = TokenCounter(
-            Consumers((self.metrics, self.tally, self.strata, self.reconciler, *also))
+            Consumers((self.metrics, self.tally, self.strata, self.slo, self.reconciler, *also))
         )
         self.context = Context(LogicalRequests(self.counter), Budget())
         self.flows = FlowTable(self.context)
@@ -63,6 +66,7 @@ class Pipeline:
         self.metrics.registry.register(TapCollector(self.flows))
         self.metrics.registry.register(OpaqueCollector(self.flows.opaque))
         self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
+        self.metrics.registry.register(SloCollector(self.slo))
         self.metrics.registry.register(ReconciliationCollector(self.reconciler))
         self.engine_history = EngineHistory()
         self._found_engine = "Auto"
@@ -79,6 +83,7 @@ class Pipeline:
         self.config_error = ""
         self._labels.limit = config.max_model_labels
         self._set_engine()
+        self.slo.reconfigure(config.slo, max(self.flows.last_ns, self._start_ns))
         self.tally.resize(config.window_seconds, self.flows.last_ns)
         self.metrics.config_error.set(0)
 
@@ -113,8 +118,10 @@ class Pipeline:
         generate = generate_openmetrics if openmetrics else generate_latest
         return generate(self.metrics.registry)
 
-    def summary(self, now_ns: int, *, strata: bool = False) -> Summary:
-        """What the operator reads; with `strata` where it compares versions."""
+    def summary(self, now_ns: int, *, strata: bool = False, slo_history: bool = False) -> Summary:
+        """What the operator reads; with `strata` where it compares versions, with
+        `slo_history` where it judges by objectives.
+        """
         return Summary(
             sidecar=SidecarState(
                 release=__version__,
@@ -133,4 +140,5 @@ class Pipeline:
             relay=self.flows.relay,
             reconciliation=reconciliation_of(self.reconciler),
             strata=self.strata.told() if strata else Strata(),
+            slo=self.slo.told(now_ns, history=slo_history),
         )

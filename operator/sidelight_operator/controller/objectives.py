@@ -1,0 +1,130 @@
+"""Service level objectives, as rounds see them: whose rings are asked for, and what is told.
+
+Rings are asked for twice a minute, and between that the status stays as it is: figures of hours
+need no more, and a status that changes wakes everybody who watches it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sidelight_contract.durations import parse_duration
+from sidelight_contract.slo import SloSettings
+from sidelight_contract.spec import ServiceLevel
+from sidelight_contract.status import ObservedModelStatus, SLOStatus
+from sidelight_contract.summary import Summary
+from sidelight_operator.controller.judged import Judged
+from sidelight_operator.controller.models import Model
+from sidelight_operator.controller.pods import PodView
+from sidelight_operator.controller.slo_history import SloLedger, SloReading
+from sidelight_operator.controller.slo_status import (
+    Windows,
+    slo_condition,
+    slo_status,
+    together,
+    windows_of,
+    with_versions,
+)
+
+EVERY = timedelta(seconds=30)
+_EARLY = timedelta(seconds=1)
+"""Rounds are not on time to the millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """What a round tells of an ObservedModel's objectives."""
+
+    overall: SLOStatus
+    versions: Mapping[str, Windows]
+    condition: tuple[Judged, ...]
+
+    def put_into(self, status: ObservedModelStatus) -> ObservedModelStatus:
+        """`status` with these figures."""
+        status = with_versions(status, self.versions)
+        return status.model_copy(update={"slo": self.overall})
+
+
+class ObjectivesKeeper:
+    """One ledger for each ObservedModel that has objectives."""
+
+    def __init__(self) -> None:
+        self._ledgers: dict[str, SloLedger] = {}
+        self._asked: dict[str, datetime] = {}
+        self._told: dict[str, tuple[SloSettings, Objectives]] = {}
+
+    def forget_models(self, but: Collection[str]) -> None:
+        """Keep those with these uids alone."""
+        for uid in {*self._ledgers, *self._asked, *self._told} - set(but):
+            self._forget(uid)
+
+    def _forget(self, uid: str) -> None:
+        self._ledgers.pop(uid, None)
+        self._asked.pop(uid, None)
+        self._told.pop(uid, None)
+
+    def due(self, model: Model, now: datetime) -> bool:
+        """Whether the sidecars are to be asked for their rings in this round."""
+        if model.spec is None:
+            return False
+        if model.spec.slo is None:
+            self._forget(model.uid)
+            return False
+        asked = self._asked.get(model.uid)
+        if asked is None or now - asked >= EVERY - _EARLY:
+            return True
+        return self._told[model.uid][0] != settings_of(model.spec.slo)
+
+    def proceed(
+        self,
+        model: Model,
+        pods: Sequence[PodView],
+        answers: Mapping[str, object],
+        now: datetime,
+        *,
+        due: bool,
+    ) -> Objectives | None:
+        """What is told after this round; None where nothing is judged."""
+        if model.spec is None or model.spec.slo is None or not due:
+            told = self._told.get(model.uid)
+            return told[1] if told else None
+        settings = settings_of(model.spec.slo)
+        ledger = self._ledgers.setdefault(model.uid, SloLedger())
+        own = [pod for pod in pods if pod.model == model.name]
+        ledger.take(settings.revision, _readings(own, answers), (pod.uid for pod in own), now)
+        assert ledger.since is not None
+        histories = ledger.histories()
+        versions = {name: windows_of(some, now) for name, some in histories.items()}
+        whole = together(versions.values())
+        found = Objectives(
+            slo_status(whole, settings.objective, ledger.since),
+            versions,
+            slo_condition(whole, settings.objective),
+        )
+        self._asked[model.uid] = now
+        self._told[model.uid] = settings, found
+        return found
+
+
+def settings_of(slo: ServiceLevel) -> SloSettings:
+    """What the sidecars are told of `spec.slo`."""
+    return SloSettings(
+        ttft=seconds_of(slo.time_to_first_token),
+        tpot=seconds_of(slo.time_per_output_token),
+        e2e=seconds_of(slo.duration),
+        errors=sorted({str(error) for error in slo.errors}),
+        objective=float(slo.objective),
+    )
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds in a duration; None where there is none."""
+    return parse_duration(text) if text else None
+
+
+def _readings(pods: Sequence[PodView], answers: Mapping[str, object]) -> list[SloReading]:
+    return [
+        SloReading(pod.uid, answer.sidecar.boot_id, pod.version, answer.slo)
+        for pod in pods
+        if isinstance(answer := answers.get(pod.uid), Summary)
+    ]
