@@ -10,7 +10,7 @@ Rules:
 1. Everything is a sum of integers, logarithms too (`LOG_UNIT` to the e-fold): adding is exactly
    associative and commutative, and a span of time is the difference of two readings.
 2. Buckets are few and fixed. A length that nobody told is a bucket of its own, never a guess.
-3. Bounded: at most `MAX_STRATA` rows of some 60 bytes (`MAX_STRATUM_BYTES` at most, with a long
+3. Bounded: at most `MAX_STRATA` rows of some 130 bytes (`MAX_STRATUM_BYTES` at most, with a long
    name); requests beyond them are counted in `left_out`, and in no row.
 """
 
@@ -135,15 +135,15 @@ def key_of(
     )
 
 
-def since(before: Iterable[Stratum], now: Iterable[Stratum]) -> list[Stratum]:
-    """What was added to `before` until `now`, of one observer; rows without news are left out."""
+def add_since(sums: dict[Key, Stratum], before: Iterable[Stratum], now: Iterable[Stratum]) -> None:
+    """Add to `sums` what came to `before` until `now`, both told by one observer."""
     known = {row.key: row for row in before}
-    news = []
     for row in now:
-        fresh = Stratum(*row.key)
-        fresh.add(row)
-        if (old := known.get(row.key)) is not None:
-            fresh.add(old, -1)
-        if fresh.requests:
-            news.append(fresh)
-    return news
+        old = known.get(row.key)
+        if old is not None and old.requests == row.requests:
+            continue  # most have no news in a minute
+        if row.key not in sums:
+            sums[row.key] = Stratum(*row.key)
+        sums[row.key].add(row)
+        if old is not None:
+            sums[row.key].add(old, -1)

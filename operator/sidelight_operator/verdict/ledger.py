@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sidelight_contract.strata import Strata, Stratum, since
+from sidelight_contract.strata import Key, Stratum, add_since
 
 BLOCK = timedelta(seconds=60)
 """Short enough that load and mix are the same for both versions, long enough to hold requests of
@@ -46,14 +46,13 @@ class Ledger:
     def close(self, readings: Iterable[Reading], now: datetime) -> dict[str, list[Stratum]] | None:
         """What came in the block that ends now, by version; None for none. The next begins."""
         began, before = self._began, self._before
-        versions: dict[str, Strata] = {}
+        versions: dict[str, dict[Key, Stratum]] = {}
         self._began, self._before = now, {}
         for reading in readings:
             known = (reading.pod, reading.boot)
             self._before[known] = reading.rows
             if known in before:
-                news = Strata(since(before[known], reading.rows))
-                versions.setdefault(reading.version, Strata()).merge(news)
+                add_since(versions.setdefault(reading.version, {}), before[known], reading.rows)
         if began is None or now - began > LONGEST:
             return None
-        return {version: strata.rows for version, strata in versions.items()}
+        return {version: list(rows.values()) for version, rows in versions.items()}
