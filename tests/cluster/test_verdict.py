@@ -4,8 +4,6 @@ The clock is the test's, so that an hour of traffic takes a second.
 """
 
 import asyncio
-import copy
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cluster_client import ROOT, Cluster, CommandError, wait_until
-from controller_world import INSTALLED, TOKENS, injects, pod_body, summary
+from controller_world import INSTALLED, TOKENS, injects, summary
+from gated_pod import gated_pod
 from reconcile_world import Sidecars
 from strata_world import some
 
@@ -42,27 +41,6 @@ def model(compare: dict) -> dict:
         "metadata": {"name": "chat"},
         "spec": {"selector": {"matchLabels": {"app": "chat"}}, "compare": compare},
     }  # fmt: skip
-
-
-def pod(cluster: Cluster, namespace: str, version: str, address: str) -> None:
-    """A pod that nobody schedules, and that says it runs."""
-    labels = {"sidelight.dev/version": version}
-    body = pod_body(f"chat-{version}", labels=labels, ip=address, owner=None)
-    told = body.pop("status")
-    for key in ("uid", "creationTimestamp", "resourceVersion", "namespace", "ownerReferences"):
-        body["metadata"].pop(key, None)
-    body |= {"apiVersion": "v1", "kind": "Pod"}
-    body["spec"] = copy.deepcopy(body["spec"]) | {"schedulingGates": [{"name": "test/never"}]}
-    cluster.apply(body, "--namespace", namespace)
-    told["podIPs"] = [{"ip": address}]
-    told["initContainerStatuses"][0] |= {
-        "image": "i", "imageID": "", "restartCount": 0, "started": True,
-        "state": {"running": {}},
-    }  # fmt: skip
-    cluster.kubectl(
-        "patch", "pod", f"chat-{version}", "-n", namespace, "--subresource=status",
-        "--type=merge", "--patch", json.dumps({"status": told}),
-    )  # fmt: skip
 
 
 async def rounds(kubeconfig: str, slower: float, waiting: subprocess.Popen[str]) -> int:
@@ -101,7 +79,7 @@ def test_kubectl_waits_for_a_verdict(
     """Whoever rolls out needs no more than kubectl; the status says why, and an Event says it."""
     crd.apply(model({}), "--namespace", namespace)
     for version, address in (("v1", OLD), ("v2", NEW)):
-        pod(crd, namespace, version, address)
+        gated_pod(crd, namespace, version, address)
     waiting = subprocess.Popen(
         [crd.program("kubectl"), "wait", "om/chat", "-n", namespace, f"--for={waited_for}",
          "--timeout=60s"],
