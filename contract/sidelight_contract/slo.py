@@ -74,9 +74,12 @@ def add(mine: Counts, theirs: Counts) -> None:
     """Add counts to others; what is no objective's name is left out."""
     for name, count in theirs.items():
         if name in SLOS:
-            into = mine.setdefault(name, SloCount())
-            into.good += count.good
-            into.bad += count.bad
+            into = mine.get(name)
+            if into is None:
+                mine[name] = SloCount(count.good, count.bad)
+            else:
+                into.good += count.good
+                into.bad += count.bad
 
 
 class SloSlice(msgspec.Struct, array_like=True):
@@ -109,9 +112,15 @@ class SloHistory(msgspec.Struct, omit_defaults=True):
                 self._put(length, part.number, part.counts)
 
     def forget(self, unix_seconds: float) -> None:
-        """Drop what is older than its ring is long."""
+        """Drop what is older than its ring is long, and what is not yet: a clock that is ahead by
+        more than a slice is wrong.
+        """
         for length, most in RINGS.items():
-            self._forget(length, int(unix_seconds // length) - most)
+            newest = int(unix_seconds // length)
+            self._forget(length, newest - most)
+            ring = self.rings.get(length)
+            while ring and ring[-1].number > newest + 1:
+                ring.pop()
 
     def over(self, length: int, unix_seconds: float) -> Counts:
         """The sum of the ring of that slice, up to a time."""

@@ -75,3 +75,15 @@ def test_the_revision_is_of_what_judges_and_not_of_the_objective():
     same = SloSettings(ttft=0.5, errors=["overloaded", "timeout"], objective=0.999)
     assert one.revision == same.revision
     assert len({one.revision, SloSettings(tpot=0.5).revision, SloSettings(ttft=1).revision}) == 3
+
+
+def test_what_is_said_of_the_future_is_not_kept():
+    """A sidecar whose clock is wrong by years leaves nothing behind for ever."""
+    made = SloHistory()
+    for years in (0, 1, 9):
+        made.take(NOW + years * 365 * DAY, {"e2e": SloCount(1, 0)})
+    other = SloHistory()
+    other.take(NOW, {"e2e": SloCount(1, 0)})
+    made.merge(other)
+    made.forget(NOW)
+    assert shown(made) == shown(other)
