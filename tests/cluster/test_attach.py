@@ -167,11 +167,25 @@ def answer(address: str, body: dict[str, Any]) -> bytes:
         return ask(connection, body).read()
 
 
+def targets(cluster: Cluster) -> list[dict[str, Any]]:
+    """The attached taps that Prometheus would find, by the chart's Service."""
+    service = cluster.get("service/sidelight-controller", "--namespace", SYSTEM)["spec"]
+    found = get(f"{service['clusterIP']}:{service['ports'][0]['port']}", "/targets?attached=true")
+    groups: list[dict[str, Any]] = json.loads(found)
+    return groups
+
+
+def get(address: str, path: str) -> bytes:
+    with closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+
+
 def test_a_serving_pod_is_attached_to_with_a_stream_in_flight(sidelight: Cluster, namespace: str):
     """Under Pod Security baseline. The engine's process, container and start stay the same; a
     stream that is under way and a kept connection are unharmed; what is asked next over that
-    connection, and over others, is in the status, with its timing and tokens. When the model is
-    deleted, the tap ends itself.
+    connection, and over others, is in the status, with its timing and tokens; Prometheus is told
+    where it can have it. When the model is deleted, the tap ends itself.
     """
     sidelight.kubectl("label", "namespace", namespace, f"{LABEL}=baseline")
     name = serving(sidelight, namespace)["metadata"]["name"]
@@ -209,6 +223,10 @@ def test_a_serving_pod_is_attached_to_with_a_stream_in_flight(sidelight: Cluster
     coverage = mode["coverage"]  # beside an engine that takes every processor some may be lost
     assert (coverage["captured"] == "100%") is (coverage["packetsLost"] == 0)
     assert engine_of(sidelight, namespace, name) == before
+    (target,) = [group for group in targets(sidelight) if group["labels"]["pod"] == name]
+    assert target["labels"]["namespace"] == namespace
+    assert (target["labels"]["observed_model"], target["labels"]["mode"]) == ("chat", "Tap")
+    assert b"\nsidelight_requests_total{" in get(*target["targets"], "/metrics")
 
     sidelight.kubectl("delete", "observedmodel/chat", "--namespace", namespace)
     ended = wait_until(
