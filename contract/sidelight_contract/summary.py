@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sidelight_contract.autopsy import Autopsy
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.slo import SloReport
 from sidelight_contract.strata import Strata
@@ -279,6 +280,8 @@ class Summary(msgspec.Struct):
     strata: Strata = msgspec.field(default_factory=Strata)
     """Since the start; only for who asks for `/summary?strata=1`, for it may be 400 kB."""
     slo: SloReport = msgspec.field(default_factory=SloReport)
+    autopsies: list[Autopsy] = []
+    """Of the slowest and the failed of the window; `autopsy.worst` merges them."""
     version: int = SUMMARY_VERSION
 
 

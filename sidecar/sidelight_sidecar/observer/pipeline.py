@@ -11,6 +11,8 @@ from sidelight_contract.summary import SidecarState, Summary
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
+from sidelight_sidecar.observer.autopsy.pressure import ClientPressure
+from sidelight_sidecar.observer.autopsy.watcher import Autopsies
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.consumers import Consumer, Consumers
 from sidelight_sidecar.observer.engine.history import EngineHistory
@@ -57,18 +59,21 @@ class Pipeline:
         self.strata = StrataCounter(self._labels)
         self.slo = SloCounter(self._labels, config.slo, self._offset_ns, monotonic_ns)
         self.reconciler = Reconciler(self._unobserved)
-        self.counter = TokenCounter(
-            Consumers((self.metrics, self.tally, self.strata, self.slo, self.reconciler, *also))
+        self.engine_history = EngineHistory()
+        pressure = ClientPressure()
+        self.autopsies = Autopsies(
+            self._labels, self.engine_history, pressure, config.window_seconds
         )
+        own = (self.metrics, self.tally, self.strata, self.slo, self.reconciler, self.autopsies)
+        self.counter = TokenCounter(Consumers((*own, *also)))
         self.context = Context(LogicalRequests(self.counter), Budget())
-        self.flows = FlowTable(self.context)
+        self.flows = FlowTable(self.context, pressure)
         self.metrics.registry.register(RelayCollector(self.flows))
         self.metrics.registry.register(TapCollector(self.flows))
         self.metrics.registry.register(OpaqueCollector(self.flows.opaque))
         self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
         self.metrics.registry.register(SloCollector(self.slo))
         self.metrics.registry.register(ReconciliationCollector(self.reconciler))
-        self.engine_history = EngineHistory()
         self._found_engine = "Auto"
         self._set_engine()
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
@@ -85,6 +90,7 @@ class Pipeline:
         self._set_engine()
         self.slo.reconfigure(config.slo, max(self.flows.last_ns, self._start_ns))
         self.tally.resize(config.window_seconds, self.flows.last_ns)
+        self.autopsies.resize(config.window_seconds)
         self.metrics.config_error.set(0)
 
     def found_engine(self, engine: str) -> None:
@@ -141,4 +147,5 @@ class Pipeline:
             reconciliation=reconciliation_of(self.reconciler),
             strata=self.strata.told() if strata else Strata(),
             slo=self.slo.told(now_ns, history=slo_history),
+            autopsies=self.autopsies.told(now_ns, self._offset_ns),
         )

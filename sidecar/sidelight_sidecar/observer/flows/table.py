@@ -18,6 +18,7 @@ from sidelight_sidecar.frames.codec import (
     STATS,
     Frame,
 )
+from sidelight_sidecar.observer.autopsy.pressure import ClientPressure
 from sidelight_sidecar.observer.flows.flow import Flow, Surroundings
 from sidelight_sidecar.observer.flows.opaque import OpaqueFlows
 from sidelight_sidecar.observer.http.transaction import Context
@@ -28,9 +29,10 @@ _decode_counters = msgspec.json.Decoder(RelayCounters).decode
 class FlowTable:
     """Gives each flow its frames. Nothing raises, whatever the frames hold."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, pressure: ClientPressure | None = None) -> None:
         self._around = Surroundings(context)
         self._flows: dict[int, Flow] = {}
+        self._pressure = pressure or ClientPressure()
         self.relay = RelayCounters()
         """The relay's newest counters; zeros before it has spoken."""
         self.last_ns = 0
@@ -59,12 +61,16 @@ class FlowTable:
     def feed(self, frames: list[Frame]) -> None:
         """Take frames in their order."""
         find = self._flows.get
+        pressure = self._pressure
         for number, kind, at_ns, delay_ns, payload in frames:
             flow = find(number)
             if kind == ENGINE_BYTES:
                 if flow is not None:
+                    if delay_ns == NO_DELAY or pressure.waiting:
+                        pressure.engine_bytes(number, at_ns, delay_ns, len(payload))
                     flow.from_engine(payload, at_ns)
             elif kind == CLIENT_BYTES:
+                pressure.relayed |= delay_ns != NO_DELAY
                 if flow is not None:
                     flow.from_client(payload, at_ns, delay_ns if delay_ns != NO_DELAY else -1)
             elif kind == STATS:
@@ -90,6 +96,7 @@ class FlowTable:
             flow.reset(at_ns, bytes(payload))
         elif kind == CLOSED:
             flow.closed(at_ns)
+            self._pressure.closed(number)
             del self._flows[number]
 
     def _stats(self, payload: bytes, at_ns: int) -> None:
