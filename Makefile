@@ -5,10 +5,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench conformance pods fuzz lock clean
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench accuracy accuracy-aiperf \
+  conformance pods fuzz lock clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-17s%s\n", $$1, $$2}'
 
 .venv/.ready: pyproject.toml requirements/dev.lock examples/llama-server/requirements.txt
 	@hack/setup.sh $(PYTHON)
@@ -56,6 +57,12 @@ cluster-down: ## Remove it
 bench: setup ## Cost beside nginx, HAProxy and others; BENCH=--quick for a first look
 	@hack/bench-peers.sh
 	$(BIN)/python -m benchmarks $(BENCH)
+
+accuracy: setup ## Every figure beside an independent client's, request by request; ACCURACY=options
+	$(BIN)/python -m benchmarks.accuracy $(ACCURACY)
+
+accuracy-aiperf: setup ## The same beside AIPerf's own report (installs it: 1.2 GB in the cache)
+	$(BIN)/python -m benchmarks.accuracy.aiperf $(ACCURACY)
 
 fuzz: setup ## Ten minutes of input that nobody should send; FUZZ="--seconds N --seed S"
 	$(BIN)/python hack/fuzz.py $(FUZZ)

@@ -24,7 +24,7 @@ AT_ONCE = 32
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
-    parser.add_argument("--requests", type=int, default=640, help="in all; default 640")
+    parser.add_argument("--requests", type=int, default=320, help="in all; default 320")
     parser.add_argument("--seed", type=int, default=6)
     options = parser.parse_args()
     alone = mix(options.requests // 5, options.seed)

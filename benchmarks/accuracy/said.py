@@ -1,7 +1,7 @@
 """What an answer says, as its client reads it: output, tokens, why it ended.
 
-Written anew from the APIs' own documents and CONVENTIONS of the project (docs/accuracy.md repeats
-them); it shares no code with the observer, for two that err alike would agree.
+Written anew, by the APIs' own documents and what docs/accuracy.md says of output: it shares no code
+with the observer, for two that err alike would agree.
 """
 
 from __future__ import annotations

@@ -54,13 +54,15 @@ def until(what: str, done: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process that ends with the block."""
+def process(*arguments: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process that ends with the block; what it says goes to the log."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        [sys.executable, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        env=environment,
-    ) as running:  # fmt: skip
+    with (
+        (log or Path(os.devnull)).open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, *arguments], stderr=output, stdout=output, env=environment
+        ) as running,
+    ):
         try:
             yield running
         finally:
@@ -109,13 +111,17 @@ class Sidecar:
 @contextlib.contextmanager
 def sidecar(engine_port: int, frames: Path) -> Iterator[Sidecar]:
     """Relay and observer before the engine. The frames are whole when the block has ended."""
-    port, admin = free_port(), free_port()
+    port, admin, log = free_port(), free_port(), frames.with_suffix(".log")
     observer = [sys.executable, "-m", "sidelight_sidecar.observer"]
-    with process(
-        "-m", "sidelight_sidecar.relay", "--listen", f"127.0.0.1:{port}",
-        "--engine", f"127.0.0.1:{engine_port}", "--",
-        sys.executable, str(HERE / "keep.py"), str(frames),
-        *observer, "--admin", f"127.0.0.1:{admin}", "--engine-type", "LlamaCpp",
-    ) as relay:  # fmt: skip
-        until("the sidecar is healthy", lambda: get(admin, "/healthz"))
-        yield Sidecar(relay.pid, port, admin, frames)
+    try:
+        with process(
+            "-m", "sidelight_sidecar.relay", "--listen", f"127.0.0.1:{port}",
+            "--engine", f"127.0.0.1:{engine_port}", "--",
+            sys.executable, str(HERE / "keep.py"), str(frames),
+            *observer, "--admin", f"127.0.0.1:{admin}", "--engine-type", "LlamaCpp", log=log,
+        ) as relay:  # fmt: skip
+            until("the sidecar is healthy", lambda: get(admin, "/healthz"))
+            yield Sidecar(relay.pid, port, admin, frames)
+    except TimeoutError as error:
+        error.add_note(f"the sidecar said:\n{log.read_text()[-3000:]}")
+        raise
