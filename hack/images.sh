@@ -57,7 +57,8 @@ image() { # NAME KEY-FILES... -- BUILD-ARGUMENTS...: builds localhost/NAME:dev, 
   local files=()
   while [ "$1" != -- ]; do files+=("$1"); shift; done
   shift
-  key=$( (echo "$BUILDER $BASE $tag $*"; find "${files[@]}" -type f ! -path '*/__pycache__/*' ! -name '.*' ! -path 'wheels/sidelight-*' | LC_ALL=C sort |
+  # With the word of what Sidelight's wheel was made from: it may be older than the sources by now.
+  key=$( (echo "$BUILDER $BASE $tag $*"; cat wheels/.sidelight.key; find "${files[@]}" -type f ! -path '*/__pycache__/*' ! -name '.*' ! -path 'wheels/sidelight-*' | LC_ALL=C sort |
     xargs sha256sum) | sha256sum | cut -c1-16)
   tar=$IMAGES/$name-$key.tar
   if [ ! -e "$tar" ]; then
