@@ -17,6 +17,8 @@ from sidelight_contract.spec import Resource
 MAX_VERSIONS = 10
 MAX_NAMED_PODS = 20
 MAX_BREAKERS = 50
+MAX_AUTOPSIES = 5
+MAX_AUTOPSY_TEXT = 400
 
 
 class StatusPart(Resource):
@@ -274,6 +276,17 @@ class FigureStatus(StatusPart):
     )
 
 
+class AutopsyStatus(StatusPart):
+    """One slow or failed request, and why it likely was; nothing of what was asked or said."""
+
+    pod: str = Field(description="The pod that it went to.")
+    at: str = Field(description="When it began.", json_schema_extra={"format": "date-time"})
+    model: str = Field(description="The served model.")
+    duration: str = Field(description="How long it took, such as `12.3s`.")
+    cause: str = Field(description="In one word; docs/autopsy.md lists all.")
+    message: str = Field(description="The cause with its evidence, in a sentence.")
+
+
 class CompareStatus(StatusPart):
     """What the comparison of two versions has come to; rewritten once a minute at most."""
 
@@ -335,6 +348,11 @@ class ObservedModelStatus(StatusPart):
     )
     slo: SLOStatus | None = Field(
         default=None, description="How requests do against `spec.slo`, where it is set."
+    )
+    autopsy: list[AutopsyStatus] = Field(
+        default_factory=list,
+        description="Of the slowest and the failed requests of the window, why they likely were: "
+        f"the slowest first; at most {MAX_AUTOPSIES}.",
     )
     compare: CompareStatus | None = Field(
         default=None, description="One version held against another, where `spec.compare` asks."

@@ -24,6 +24,7 @@ from sidelight_contract.status import (
 from sidelight_contract.summary import Summary
 from sidelight_operator.controller import comparing
 from sidelight_operator.controller.agreement import metrics_agree
+from sidelight_operator.controller.autopsies import autopsy_statuses
 from sidelight_operator.controller.breaker import Breaker
 from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
@@ -134,6 +135,7 @@ def evaluate(
         window_seconds=WINDOW_SECONDS,
         traffic=traffic_status(whole) if answered else None,
         versions=versions,
+        autopsy=autopsy_statuses(answered),
         compare=compare,
     )
     if objectives is not None:

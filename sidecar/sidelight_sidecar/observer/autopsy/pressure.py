@@ -15,6 +15,8 @@ from sidelight_sidecar.frames.codec import NO_DELAY
 
 MAX_WAITS = 64
 PILED_UP_BYTES = 2048
+FULL_BYTES = 32 << 10
+"""The relay reads 64 KiB at most: so much is much, whatever came before."""
 
 Span = tuple[int, int]
 
@@ -53,7 +55,7 @@ class ClientPressure:
                 return
             waits = self._flows[flow] = _Waits()
         if waits.since_ns:
-            if waited or size >= max(PILED_UP_BYTES, 2 * waits.bytes):
+            if waited or size >= max(PILED_UP_BYTES, min(2 * waits.bytes, FULL_BYTES)):
                 waits.spans.append((waits.since_ns, max(at_ns, waits.since_ns)))
             self.waiting -= 1
         waits.since_ns = at_ns if waited else 0
