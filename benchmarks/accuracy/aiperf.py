@@ -109,6 +109,8 @@ def ask_with_aiperf(port: int, folder: Path, number: int, at_once: int) -> None:
                 "--tokenizer", str(tokenizer), "--use-server-token-count",
                 "--extra-inputs", '{"max_tokens": 24, "temperature": 0}',
                 "--random-seed", "1", "--artifact-dir", str(folder), "--ui", "none",
+                # From its pool it takes connections that the engine has just closed.
+                "--connection-reuse-strategy", "never",
             ],
             stdout=output, stderr=output, timeout=900, env=environment, check=False,
         )  # fmt: skip
@@ -131,6 +133,8 @@ def records(folder: Path) -> dict[str, Record]:
     found = {}
     for line in (folder / "profile_export.jsonl").read_text().splitlines():
         record = json.loads(line)
+        if "error" in record:
+            raise SystemExit(f"accuracy: AIPerf failed: {record['error']}")
         metrics = record["metrics"]
         found[record["metadata"]["x_request_id"]] = {
             name: _in_nanoseconds(metric["value"], metric["unit"])
@@ -230,7 +234,7 @@ def reported(folder: Path, live: Summary) -> list[str]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy.aiperf")
-    parser.add_argument("--requests", type=int, default=120, help="default 120")
+    parser.add_argument("--requests", type=int, default=60, help="default 60")
     parser.add_argument("--at-once", type=int, default=4)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, engine() as port:
