@@ -147,6 +147,19 @@ def _status() -> dict[str, object]:
     return status
 
 
+def agreement() -> str:
+    """The condition MetricsAgree, waited for: it needs a reading after the last request."""
+    said = "not yet known"
+    for _ in range(45):
+        for condition in _status().get("conditions") or []:  # type: ignore[attr-defined]
+            if condition["type"] == "MetricsAgree":
+                said = f"MetricsAgree is {condition['status']}: {condition['message']}"
+                if condition["status"] != "Unknown":
+                    return said
+        time.sleep(1)
+    return said
+
+
 def show() -> None:
     """Wait until the status has them, and show what Sidelight knows."""
     step("What Sidelight saw (the controller asks the sidecars every 10 seconds)")
@@ -160,6 +173,8 @@ def show() -> None:
         sys.exit("demo: the status did not show 30 requests within 90 s; see kubectl describe om")
     print(run("kubectl", "-n", NAMESPACE, "get", "om"))
     print(json.dumps(_status()["versions"], indent=2))
+    step("Whether the engine's own counters say the same (read when it has come to rest)")
+    print(f"    {agreement()}")
     step("The sidecar's own metrics")
     pod = run(
         "kubectl", "-n", NAMESPACE, "get", "pods", "-l", "sidelight.dev/injected=true",
@@ -176,6 +191,7 @@ def show() -> None:
     tools = os.environ["PATH"].split(":")[0]
     print(f"""    export KUBECONFIG={os.environ["KUBECONFIG"]} PATH={tools}:$PATH
     kubectl -n {NAMESPACE} describe om chat
+    .venv/bin/sidelight autopsy chat -n {NAMESPACE}
     kubectl -n {NAMESPACE} scale deployment/chat --replicas 2
     kubectl -n {NAMESPACE} get om --watch
     make demo-down""")
