@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sidelight_contract.config import SidecarConfig
 from sidelight_sidecar.frames.codec import CLIENT_BYTES
 from sidelight_sidecar.frames.file import FrameFileReader
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.pipeline import Pipeline
 
@@ -55,23 +56,11 @@ WAYS = (
 )
 
 
-class Kept:
+class Kept(Consumer):
     """A consumer that keeps finished exchanges."""
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
-
-    def started(self, exchange: Exchange) -> None:
-        """Nothing."""
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing."""
-
-    def counted(self, exchange: Exchange) -> None:
-        """Nothing."""
-
-    def dropped(self, exchange: Exchange) -> None:
-        """Nothing: it will be missed."""
 
     def finished(self, exchange: Exchange) -> None:
         """Keep it."""

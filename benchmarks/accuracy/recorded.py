@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import json
 from bisect import bisect_left
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_contract.summary import Summary
 from sidelight_sidecar.frames.codec import CLIENT_BYTES, ENGINE_BYTES, NO_DELAY, OPEN
 from sidelight_sidecar.frames.file import FrameFileReader
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.pipeline import Pipeline
 
@@ -48,23 +48,11 @@ class Flow:
         return self.passed[bisect_left(self.passed, end, key=lambda passed: passed.end)]
 
 
-class Kept:
+class Kept(Consumer):
     """A consumer that keeps finished exchanges."""
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
-
-    def started(self, exchange: Exchange) -> None:
-        """Nothing."""
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing."""
-
-    def counted(self, exchange: Exchange) -> None:
-        """Nothing."""
-
-    def dropped(self, exchange: Exchange) -> None:
-        """Nothing: it will be missed."""
 
     def finished(self, exchange: Exchange) -> None:
         """Keep it."""

@@ -1,13 +1,14 @@
 """`sidelight-sidecar replay FILE`: the same numbers from the same frames, every time."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from sidelight_contract.config import SidecarConfig
 from sidelight_contract.summary import encode_summary
 from sidelight_sidecar.frames.codec import FrameError
 from sidelight_sidecar.frames.file import FrameFileReader
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.pipeline import Pipeline
 
@@ -22,23 +23,11 @@ _SHOWN = (
 )  # fmt: skip
 
 
-class Lines:
+class Lines(Consumer):
     """Keeps a JSON line for each finished exchange: no payload, no path, no address."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-
-    def started(self, exchange: Exchange) -> None:
-        """Nothing yet."""
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing yet."""
-
-    def dropped(self, exchange: Exchange) -> None:
-        """Nothing is known of it."""
-
-    def counted(self, exchange: Exchange) -> None:
-        """Nothing that the line has not."""
 
     def finished(self, exchange: Exchange) -> None:
         """One line."""

@@ -8,8 +8,6 @@ What is counted where is told in docs/slo.md; the rules behind it:
    had passed already. That it left does not.
 """
 
-from collections.abc import Sequence
-
 from sidelight_contract.slo import (
     ALL,
     Counts,
@@ -19,6 +17,7 @@ from sidelight_contract.slo import (
     SloSettings,
     add,
 )
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, OTHER, Exchange
 from sidelight_sidecar.observer.metrics.labels import Labels
 
@@ -87,7 +86,7 @@ def _waited(exchange: Exchange) -> float:
     return (end_ns - exchange.start_ns) / 1e9
 
 
-class SloCounter:
+class SloCounter(Consumer):
     """A consumer of exchanges."""
 
     def __init__(
@@ -115,18 +114,6 @@ class SloCounter:
         if self.settings is not None:
             since = (now_ns + self._offset_ns) / 1e9
             self._report = SloReport(self.settings.revision, since)
-
-    def started(self, exchange: Exchange) -> None:
-        """Nothing."""
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing."""
-
-    def dropped(self, exchange: Exchange) -> None:
-        """Nothing: of what was lost sight of nothing is known."""
-
-    def counted(self, exchange: Exchange) -> None:
-        """Nothing: a time per token rests on the engine's own count alone, which is there."""
 
     def finished(self, exchange: Exchange) -> None:
         """Judge it by the thresholds that are in force now."""

@@ -6,33 +6,20 @@ Rules:
 3. An exchange is counted when it ends; tokens that are counted later make no difference.
 """
 
-from collections.abc import Sequence
-
 from sidelight_contract.failures import is_failure
 from sidelight_contract.strata import MAX_STRATA, Key, Strata, Stratum, key_of
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import OTHER, Exchange
 from sidelight_sidecar.observer.metrics.labels import Labels
 
 
-class StrataCounter:
+class StrataCounter(Consumer):
     """A consumer of exchanges."""
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self._rows: dict[Key, Stratum] = {}
         self._left_out = 0
-
-    def started(self, exchange: Exchange) -> None:
-        """Nothing: the exchange keeps its concurrency."""
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing."""
-
-    def dropped(self, exchange: Exchange) -> None:
-        """Nothing."""
-
-    def counted(self, exchange: Exchange) -> None:
-        """Nothing."""
 
     def finished(self, exchange: Exchange) -> None:
         """Count it in its stratum."""

@@ -4,10 +4,9 @@ The window is a ring of slices; a slice that is older than the window no longer 
 of the frames, so a replay gives the same summary.
 """
 
-from collections.abc import Sequence
-
 from sidelight_contract.summary import Abandoned, TokenCounts, Traffic
 from sidelight_sidecar.observer.abandonment import Abandonment, QueueReading, abandonment_of
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.dialects.finish import reasons_of
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.metrics.labels import Labels
@@ -18,7 +17,7 @@ SLICES = 30
 Key = tuple[str, str]
 
 
-class Tally:
+class Tally(Consumer):
     """Counts finished exchanges."""
 
     def __init__(self, labels: Labels, window_seconds: int) -> None:
@@ -42,9 +41,6 @@ class Tally:
         """One more is under way."""
         self.in_flight += 1
         exchange.concurrency = self.in_flight
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing: the exchange keeps its gaps."""
 
     def dropped(self, exchange: Exchange) -> None:  # noqa: ARG002
         """One less is under way; nothing is known of it."""

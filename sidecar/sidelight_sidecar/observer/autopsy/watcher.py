@@ -20,6 +20,7 @@ from sidelight_sidecar.observer.autopsy.reservoir import Record, Reservoirs
 from sidelight_sidecar.observer.autopsy.timeline import Neighbour, Stall, Timeline
 from sidelight_sidecar.observer.autopsy.told import autopsy_of
 from sidelight_sidecar.observer.autopsy.usual import UsualSizes, times_usual
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.engine.history import EngineHistory
 from sidelight_sidecar.observer.exchange import OTHER, Exchange
 from sidelight_sidecar.observer.metrics.labels import Labels
@@ -49,7 +50,7 @@ class _Beside(NamedTuple):
     longest_gap: float
 
 
-class Autopsies:
+class Autopsies(Consumer):
     """See the module.
 
     Args:
@@ -96,9 +97,6 @@ class Autopsies:
     def dropped(self, exchange: Exchange) -> None:
         """It was lost sight of."""
         self._flying.pop(id(exchange), None)
-
-    def counted(self, exchange: Exchange) -> None:
-        """Nothing."""
 
     def finished(self, exchange: Exchange) -> None:
         """Keep a record of it if it stands out, and learn from it."""

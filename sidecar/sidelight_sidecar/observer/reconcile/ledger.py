@@ -10,9 +10,10 @@ Rules:
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.reconcile.counts import LOST, Counts, counts_of
@@ -45,7 +46,7 @@ class Between(NamedTuple):
     straddlers: int
 
 
-class Ledger:
+class Ledger(Consumer):
     """Adds exchanges up. Samples are named by their number, the first of all being 0."""
 
     def __init__(self) -> None:
@@ -60,9 +61,6 @@ class Ledger:
         """It is under way; health checks and scrapes are none of it."""
         if exchange.method not in _BODILESS:
             self._open[id(exchange)] = exchange.start_ns
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing: what counts is known at the end."""
 
     def finished(self, exchange: Exchange) -> None:
         """Count it, if no tokens will be counted for it any more."""

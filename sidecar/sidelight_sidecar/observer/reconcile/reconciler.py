@@ -12,10 +12,11 @@ Rules:
 6. A sample is judged by only when the one after it is there: frames come up to 50 ms late.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sidelight_contract.names import DifferenceCause
+from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.exchange import OTHER, Exchange
 from sidelight_sidecar.observer.reconcile.compare import (
@@ -42,7 +43,7 @@ class Unobserved(NamedTuple):
     """Those that are open and not read."""
 
 
-class Reconciler:
+class Reconciler(Consumer):
     """A consumer of exchanges that is also told each sample of the engine's metrics.
 
     Attributes:
@@ -70,9 +71,6 @@ class Reconciler:
     def started(self, exchange: Exchange) -> None:
         """Take note."""
         self._ledger.started(exchange)
-
-    def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
-        """Nothing."""
 
     def finished(self, exchange: Exchange) -> None:
         """Take note."""
