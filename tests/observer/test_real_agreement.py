@@ -5,55 +5,20 @@ The engine is asked for its metrics by the sidecar alone, every few seconds, as 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from real_engine import SERVER, free_port, get, process
 
 from sidelight_contract.summary import Reconciliation, decode_summary
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
-
-SERVER = Path(__file__).parents[2] / "examples" / "llama-server" / "llama_server.py"
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends with the test."""
-    with subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL) as running:
-        try:
-            yield running
-        finally:
-            running.send_signal(signal.SIGTERM)
-            try:
-                running.wait(20)
-            except subprocess.TimeoutExpired:
-                running.kill()
-
-
-def get(port: int, path: str) -> bytes:
-    """The body of a GET; empty when nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as response:
-            return bytes(response.read())
-    except (OSError, urllib.error.URLError):
-        return b""
 
 
 def ask(port: int, words: str, **settings: object) -> bytes:

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from real_engine import SERVER, free_port, get, process
 from relay_harness import wait_for
 
 from sidelight_contract.autopsy import Autopsy, Cause
 from sidelight_contract.summary import decode_summary
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(120)]
-
-SERVER = Path(__file__).parents[2] / "examples" / "llama-server" / "llama_server.py"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def get(port: int, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as response:
-        return bytes(response.read())
-
-
-def answers(port: int, path: str) -> bool:
-    try:
-        return bool(get(port, path)) or True
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-@contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL) as running:
-        try:
-            yield running
-        finally:
-            running.send_signal(signal.SIGTERM)
-            try:
-                running.wait(20)
-            except subprocess.TimeoutExpired:
-                running.kill()
 
 
 class Engine:
@@ -79,7 +42,7 @@ def engine() -> Iterator[Engine]:
     port = free_port()
     arguments = ["--port", str(port), "--metrics", "--parallel", "2", "--ctx-size", "8192"]
     with process(str(SERVER), *arguments) as running:
-        wait_for(lambda: answers(port, "/health"), "the engine is healthy")
+        wait_for(lambda: get(port, "/health"), "the engine is healthy")
         yield Engine(running.pid, port)
 
 
@@ -115,7 +78,7 @@ def sidecar(engine: Engine) -> Iterator[Sidecar]:
         "--engine", f"127.0.0.1:{engine.port}", "--admin", f"127.0.0.1:{admin}",
     ]  # fmt: skip
     with process(*arguments):
-        wait_for(lambda: answers(admin, "/healthz"), "the sidecar is healthy")
+        wait_for(lambda: get(admin, "/healthz"), "the sidecar is healthy")
         yield Sidecar(port, admin)
 
 

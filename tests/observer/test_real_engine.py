@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -11,55 +10,19 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from real_engine import SERVER, free_port, get, process
 from relay_harness import wait_for
 
 from sidelight_contract.summary import Summary, decode_summary
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
-SERVER = Path(__file__).parents[2] / "examples" / "llama-server" / "llama_server.py"
 STREAMS = 9
 TOLERANCE_SECONDS = 0.002
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def get(port: int, path: str) -> bytes:
-    """The body of a plain GET."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as response:
-        return bytes(response.read())
-
-
-def answers(port: int, path: str) -> bool:
-    """Whether it answers well."""
-    try:
-        return bool(get(port, path)) or True
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-@contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends with the test."""
-    with subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL) as running:
-        try:
-            yield running
-        finally:
-            running.send_signal(signal.SIGTERM)
-            try:
-                running.wait(20)
-            except subprocess.TimeoutExpired:
-                running.kill()
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +31,7 @@ def engine() -> Iterator[int]:
     pytest.importorskip("xllamacpp", reason="install it with make setup")
     port = free_port()
     with process(str(SERVER), "--host", "127.0.0.1", "--port", str(port)):
-        wait_for(lambda: answers(port, "/health"), "the engine is healthy")
+        wait_for(lambda: get(port, "/health"), "the engine is healthy")
         yield port
 
 
@@ -103,7 +66,7 @@ def sidecar(engine: int) -> Iterator[Sidecar]:
         "--engine", f"127.0.0.1:{engine}", "--admin", f"127.0.0.1:{admin}",
     ]  # fmt: skip
     with process(*arguments) as running:
-        wait_for(lambda: answers(admin, "/healthz"), "the sidecar is healthy")
+        wait_for(lambda: get(admin, "/healthz"), "the sidecar is healthy")
         yield Sidecar(running.pid, port, admin)
 
 
@@ -150,7 +113,7 @@ def test_times_and_tokens_agree_with_an_independent_client(engine: int, tmp_path
     port, path = free_port(), tmp_path / "frames"
     arguments = ["--listen", f"127.0.0.1:{port}", "--engine", f"127.0.0.1:{engine}", str(path)]
     with process("-m", "sidelight_sidecar", "record", *arguments):
-        wait_for(lambda: answers(port, "/health"), "the relay forwards")
+        wait_for(lambda: get(port, "/health"), "the relay forwards")
         seen = [chat(port, f"Say {n} things about rain.") for n in range(STREAMS)]
     shown = subprocess.run(
         [sys.executable, "-m", "sidelight_sidecar", "replay", str(path)],
@@ -207,7 +170,7 @@ def test_killed_observer_comes_back_and_traffic_is_unharmed(sidecar: Sidecar) ->
     os.kill(killed, signal.SIGKILL)
     during = chat(sidecar.port, "Hello")[2]
     assert usage_in(during)["completion_tokens"] == usage_in(whole)["completion_tokens"]
-    wait_for(lambda: answers(sidecar.admin, "/healthz"), "the admin port is back")
+    wait_for(lambda: get(sidecar.admin, "/healthz"), "the admin port is back")
     assert sidecar.observer() != killed
     before = sidecar.requests()
     chat(sidecar.port, "Hello")
