@@ -16,17 +16,13 @@ from controller_world import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reconcile_world import Sidecars
+from reconcile_world import Sidecars, killed_round
 
 from sidelight_operator.controller.models import parse_time
 from sidelight_operator.controller.reconcile import Reconciler
 from sidelight_operator.kube import Json, KubeError
 
 NOW = parse_time(AFTER) + timedelta(minutes=1)
-
-
-class KilledError(BaseException):
-    """The process ends here; nothing may catch it."""
 
 
 def reconciler(kube: FakeKube) -> Reconciler:
@@ -130,21 +126,7 @@ async def test_a_controller_killed_anywhere_ends_where_another_does(
     undisturbed = await settle(world())
     kube = world()
     for kill_at in kills:
-        calls = 0
-
-        def kill(what: str, at: int = kill_at) -> KubeError | None:
-            nonlocal calls
-            calls += 1
-            if calls == at:
-                raise KilledError
-            return None
-
-        kube.fault, kube.after = (None, kill) if answered else (kill, None)
-        try:
-            await reconciler(kube).round()
-        except* KilledError:
-            pass
-    kube.fault = kube.after = None
+        await killed_round(reconciler(kube), kube, kill_at, answered=answered)
     disturbed = await settle(kube)
     assert disturbed == undisturbed
     said = [(e["involvedObject"]["kind"], e["message"]) for e in kube.events.values()]

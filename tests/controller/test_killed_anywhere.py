@@ -23,7 +23,7 @@ from controller_world import (
     pod_body,
     replica_set_body,
 )
-from reconcile_world import Sidecars
+from reconcile_world import KilledError, Sidecars
 
 from sidelight_contract.names import ANNOTATION_INJECTION, ANNOTATION_RESTARTED
 from sidelight_operator.controller.decision import Plan, planner
@@ -36,10 +36,6 @@ from sidelight_operator.kube import Json, KubeError
 NOW = parse_time(AFTER) + timedelta(minutes=1)
 OLD = "localhost/sidelight-sidecar:old"
 ROUNDS = 6
-
-
-class KilledError(BaseException):
-    """The process ends here; nothing may catch it."""
 
 
 class Kube(FakeKube):

@@ -17,7 +17,7 @@ from controller_world import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reconcile_world import Sidecars
+from reconcile_world import Sidecars, killed_round
 
 from sidelight_contract.names import ANNOTATION_INJECTION, ANNOTATION_RESTARTED
 from sidelight_operator.controller.models import parse_time
@@ -26,10 +26,6 @@ from sidelight_operator.kube import Json, KubeError
 
 NOW = parse_time(AFTER) + timedelta(minutes=1)
 OLD = "localhost/sidelight-sidecar:old"
-
-
-class KilledError(BaseException):
-    """The process ends here."""
 
 
 def reconciler(kube: FakeKube) -> Reconciler:
@@ -138,21 +134,7 @@ async def test_a_controller_killed_anywhere_restarts_nothing_twice(
     undisturbed = await settle(world(inPlace=in_place))
     kube = world(inPlace=in_place)
     for kill_at in kills:
-        calls = 0
-
-        def kill(what: str, at: int = kill_at) -> KubeError | None:
-            nonlocal calls
-            calls += 1
-            if calls == at:
-                raise KilledError
-            return None
-
-        kube.fault, kube.after = (None, kill) if answered else (kill, None)
-        try:
-            await reconciler(kube).round()
-        except* KilledError:
-            pass
-    kube.fault = kube.after = None
+        await killed_round(reconciler(kube), kube, kill_at, answered=answered)
     disturbed = await settle(kube)
     for made in (disturbed, undisturbed):
         done = [what for what in made.pop("writes") if what in ("patch workload", "patch pod")]

@@ -1,9 +1,34 @@
 """Sidecars for rounds of the controller that are not about HTTP."""
 
-from controller_world import summary
+from controller_world import FakeKube, summary
 
 from sidelight_operator.controller.collect import Collector
 from sidelight_operator.controller.evaluate import Answer
+from sidelight_operator.controller.reconcile import Reconciler
+from sidelight_operator.kube import KubeError
+
+
+class KilledError(BaseException):
+    """The process ends here; nothing may catch it."""
+
+
+async def killed_round(reconciler: Reconciler, kube: FakeKube, at: int, *, answered: bool) -> None:
+    """A round that is killed at its call number `at`, before or after that took effect."""
+    calls = 0
+
+    def kill(_what: str) -> KubeError | None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise KilledError
+        return None
+
+    kube.fault, kube.after = (None, kill) if answered else (kill, None)
+    try:
+        await reconciler.round()
+    except* KilledError:
+        pass
+    kube.fault = kube.after = None
 
 
 class Sidecars(Collector):
