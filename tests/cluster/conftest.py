@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster_client import ROOT, Cluster, run
+from cluster_client import ROOT, Cluster, run, wait_until
 
 PROVIDER = str(ROOT / "hack/cluster/provider.sh")
 REQUIRED = os.environ.get("CI") == "true" or bool(os.environ.get("SIDELIGHT_REQUIRE_CLUSTER"))
@@ -48,3 +48,15 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     )
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def crd(cluster: Cluster) -> Iterator[Cluster]:
+    """The resource's definition alone: no webhook, no controller but the test's."""
+    definition = str(ROOT / "crds/observedmodels.yaml")
+    cluster.kubectl("apply", "--server-side", "--filename", definition)
+    established = ("wait", "--for=condition=Established", "crd/observedmodels.sidelight.dev")
+    # kubectl fails at once where there are no conditions yet.
+    wait_until(lambda: cluster.kubectl(*established), 20, "the definition established")
+    yield cluster
+    cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev")

@@ -3,7 +3,6 @@
 import copy
 import http.client
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -173,15 +172,11 @@ def test_an_engines_rules_are_the_api_servers(
 
 
 @pytest.fixture(scope="module")
-def crd(cluster: Cluster) -> Iterator[Cluster]:
-    """The resource's definition, and the example of a server of one's own."""
-    definition = str(ROOT / "crds/observedmodels.yaml")
-    cluster.kubectl("apply", "--server-side", "--filename", definition)
-    cluster.kubectl("wait", "--for=condition=Established", "crd/observedmodels.sidelight.dev")
+def crd(crd: Cluster) -> Cluster:
+    """It takes the example of a server of one's own."""
     example = (ROOT / "examples/observedmodel-own-engine.yaml").read_text()
-    wait_until(lambda: cluster.apply(example, "--dry-run=server"), 20, "the example accepted")
-    yield cluster
-    cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev")
+    crd.apply(example, "--dry-run=server")
+    return crd
 
 
 def named(pod: dict[str, Any], name: str) -> dict[str, Any]:

@@ -3,11 +3,10 @@ requests are made up.
 """
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cluster_client import ROOT, Cluster, CommandError, wait_until
+from cluster_client import Cluster, CommandError
 from controller_world import INSTALLED, TOKENS, injects, summary
 from gated_pod import gated_pod
 from reconcile_world import Sidecars
@@ -18,17 +17,6 @@ from sidelight_operator.kube.api import connect
 
 OLD, NEW = "198.51.100.1", "198.51.100.2"
 SLO = {"timeToFirstToken": "500ms", "timePerOutputToken": "40ms", "objective": "0.99"}
-
-
-@pytest.fixture(scope="module")
-def crd(cluster: Cluster) -> Iterator[Cluster]:
-    """The resource's definition alone: no webhook, no controller but the test's."""
-    definition = str(ROOT / "crds/observedmodels.yaml")
-    cluster.kubectl("apply", "--server-side", "--filename", definition)
-    established = ("wait", "--for=condition=Established", "crd/observedmodels.sidelight.dev")
-    wait_until(lambda: cluster.kubectl(*established), 20, "the definition established")
-    yield cluster
-    cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev")
 
 
 def model(slo: dict) -> dict:
