@@ -1,5 +1,6 @@
 """The whole of Sidelight in a real cluster: installed by its chart, around a real engine."""
 
+import copy
 import http.client
 import json
 from collections.abc import Iterator
@@ -7,43 +8,25 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster_client import PREFIX, ROOT, Cluster, CommandError, run, wait_until
+from cluster_client import ROOT, Cluster, CommandError, run, wait_until
+from installed import SYSTEM, install, installed, status, until_asked
+from installed import apply_model as installed_model
 
-SYSTEM = "sidelight-system"
 LLM = (ROOT / "examples/llm.yaml").read_text()
-MODEL = (ROOT / "examples/observedmodel.yaml").read_text()
+MODEL = yaml.safe_load((ROOT / "examples/observedmodel.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
 def sidelight(cluster: Cluster) -> Iterator[Cluster]:
     """The chart, installed for the tests of this file."""
-    install(cluster)
-    yield cluster
-    cluster.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait")
-    cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev")
-
-
-def install(cluster: Cluster, *values: str) -> None:
-    cluster.helm(
-        "upgrade", "--install", "sidelight", str(ROOT / "helm/sidelight"), "--namespace", SYSTEM,
-        "--create-namespace", "--wait", "--timeout", "150s",
-        "--set", f"image.operator.repository={PREFIX}/sidelight-operator,image.operator.tag=dev",
-        "--set", f"image.sidecar.repository={PREFIX}/sidelight-sidecar,image.sidecar.tag=dev",
-        *values,
-    )  # fmt: skip
-
-
-def status(cluster: Cluster, namespace: str) -> dict:
-    return cluster.get("observedmodel/chat", "--namespace", namespace).get("status", {})
+    with installed(cluster):
+        yield cluster
 
 
 def apply_model(cluster: Cluster, namespace: str, **spec: object) -> None:
-    model = yaml.safe_load(MODEL)
-    model["spec"] |= spec
-    cluster.apply(model, "--namespace", namespace)
-    wait_until(
-        lambda: status(cluster, namespace).get("conditions"), 40, "the controller's first status"
-    )
+    """The example's model, once it has its first status and new pods are injected."""
+    installed_model(cluster, namespace, **(MODEL["spec"] | spec))
+    until_asked(cluster, namespace)
 
 
 def deploy(cluster: Cluster, namespace: str) -> dict:
@@ -259,7 +242,7 @@ def test_a_bad_model_is_refused_with_a_sentence(
     sidelight: Cluster, namespace: str, spec: dict, says: str
 ):
     """Each rule of the schema, as the API server says it."""
-    model = yaml.safe_load(MODEL)
+    model = copy.deepcopy(MODEL)
     model["spec"] |= spec
     with pytest.raises(CommandError, match=says):
         sidelight.apply(model, "--namespace", namespace)

@@ -76,15 +76,21 @@ def apply_model(cluster: Cluster, namespace: str, name: str = "chat", **spec: An
 
 
 def until_asked(cluster: Cluster, namespace: str, name: str = "chat") -> None:
-    """Return once the API server asks the webhook about pods `app: NAME`: it learns
-    of the namespace with its first ObservedModel, and not at once.
+    """Return once pods `app: NAME` are injected: the API server learns of the namespace with its
+    first ObservedModel, each replica of the webhook learns of the model by itself, and the node's
+    proxy learns of each replica; none of them at once. Hence ten in a row.
     """
     engine = {"name": "engine", "image": f"{PREFIX}/llama-server:dev"}
     engine |= {"command": ["llama-server"], "args": ["--port", "8080"]}
+    engine |= {"securityContext": {
+        "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}
+    }}  # fmt: skip
     pod = {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "never-made", "labels": {"app": name}},
-        "spec": {"containers": [engine]},
+        "spec": {"containers": [engine], "securityContext": {
+            "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}
+        }},
     }  # fmt: skip
 
     def injected() -> bool:
@@ -92,4 +98,4 @@ def until_asked(cluster: Cluster, namespace: str, name: str = "chat") -> None:
         made = json.loads(cluster.kubectl(*dry_run, "-n", namespace, stdin=json.dumps(pod)))
         return "sidelight.dev/injection" in made["metadata"].get("annotations", {})
 
-    wait_until(injected, 30, "the API server asks the webhook")
+    wait_until(lambda: all(injected() for _ in range(10)), 60, "ten new pods injected")

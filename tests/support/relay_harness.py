@@ -37,9 +37,9 @@ sys.exit(run(config))
 """
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
     """Poll until the condition is true."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"never happened: {what}")
