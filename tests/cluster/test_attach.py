@@ -14,7 +14,7 @@ from typing import Any, Self
 import pytest
 import yaml
 from cluster_client import ROOT, Cluster, CommandError, run, wait_until
-from installed import SYSTEM, apply_model, installed, status
+from installed import SYSTEM, apply_model, installed, status, until_asked
 
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
@@ -299,6 +299,7 @@ def test_a_new_pod_can_be_tapped_from_the_start(sidelight: Cluster, namespace: s
     """`interception.mode: Tap`: a native sidecar, the engine untouched, requests in the status."""
     sidelight.kubectl("label", "namespace", namespace, f"{LABEL}=baseline")
     apply_model(sidelight, namespace, interception={"mode": "Tap"})
+    until_asked(sidelight, namespace)
     pod = serving(sidelight, namespace)
     (engine,) = next(iter(yaml.safe_load_all(ENGINE)))["spec"]["template"]["spec"]["containers"]
     (found,) = pod["spec"]["containers"]
