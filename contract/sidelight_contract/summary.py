@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from sidelight_contract.autopsy import Autopsy
+from sidelight_contract.identity import RuntimeIdentity
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.slo import SloReport
 from sidelight_contract.strata import Strata
@@ -263,6 +264,10 @@ class SidecarState(msgspec.Struct, omit_defaults=True):
     in_flight: int = 0
     flows_unparsed: int = 0
     """Connections whose bytes are not read: TLS, upgrades, or what cannot be followed."""
+    requests_lost: int = 0
+    """Requests whose head was seen and whose end was not: they are in no other figure."""
+    identity: RuntimeIdentity = msgspec.field(default_factory=RuntimeIdentity)
+    """What the engine tells of itself."""
 
 
 class Summary(msgspec.Struct):

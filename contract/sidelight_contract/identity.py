@@ -1,0 +1,65 @@
+"""Runtime identity: what an engine tells of itself, so that pods which should be the same can be
+held against each other.
+
+Rules:
+1. Only what changes an answer is in it, and nothing that differs between healthy siblings (a
+   port, a node, a cache's size).
+2. Nothing of it is a payload: names, numbers, and digests of files, tokenizer and template.
+3. Bounded by the constants below; what is longer is cut where it is read. What the engine does not
+   tell is empty, which is never a difference.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+MAX_MODELS = 64
+"""Served names, adapters among them; more are not told."""
+MAX_NAME = 128
+MAX_SETTINGS = 40
+MAX_SETTING = 256
+"""Characters of a value; a longer one stands as its digest."""
+
+
+class WeightsFrom(StrEnum):
+    """Where a digest of weights comes from."""
+
+    FILES = "files"
+    """Configuration, and sizes or headers of the weight files, as the sidecar read them."""
+    ENGINE = "engine"
+    """The engine's own word, such as a revision or a digest."""
+
+
+class ServedModel(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A name that the engine serves."""
+
+    name: str
+    parent: str = ""
+    """The model that it is an adapter (LoRA) of; empty: it is none."""
+    root: str = ""
+    """Where its weights are, by the engine's word."""
+
+
+class RuntimeIdentity(msgspec.Struct, omit_defaults=True):
+    """What one engine told of itself."""
+
+    read_at: float = 0.0
+    """Unix seconds of the newest answer; 0: it has not been asked yet."""
+    engine_version: str = ""
+    models: list[ServedModel] = []
+    """Sorted by name."""
+    settings: dict[str, str] = {}
+    """What changes outputs, by the names that docs/versions.md lists, such as `dtype`,
+    `quantization`, `max_model_len`."""
+    weights: str = ""
+    """A digest, `sha256:` and 64 hex digits, or the engine's own word."""
+    weights_from: str = ""
+    """A `WeightsFrom`."""
+    tokenizer: str = ""
+    """Digest of the tokens that the engine's tokenizer makes of a fixed text."""
+    template: str = ""
+    """Digest of the engine's chat template, or of what it makes of a fixed chat."""
+
+    def adapters(self) -> dict[str, str]:
+        """The models that are adapters, each with its parent."""
+        return {model.name: model.parent for model in self.models if model.parent}
