@@ -30,6 +30,47 @@ class WeightsFrom(StrEnum):
     """The engine's own word, such as a revision or a digest."""
 
 
+class Setting(StrEnum):
+    """Names of `settings`, whoever tells them: the engine, or its arguments and environment."""
+
+    MODEL = "model"
+    """Where the weights come from: a path, a repository, a reference."""
+    SERVED_NAME = "served_name"
+    REVISION = "revision"
+    TOKENIZER = "tokenizer"
+    TOKENIZER_REVISION = "tokenizer_revision"
+    TOKENIZER_MODE = "tokenizer_mode"
+    DTYPE = "dtype"
+    QUANTIZATION = "quantization"
+    KV_CACHE_DTYPE = "kv_cache_dtype"
+    MAX_MODEL_LEN = "max_model_len"
+    """Tokens of prompt and output together, of one request."""
+    MAX_OUTPUT_LEN = "max_output_len"
+    """Tokens of output where a request does not say."""
+    LORA = "lora"
+    """Adapters that it starts with."""
+    CHAT_TEMPLATE = "chat_template"
+    TOOL_PARSER = "tool_parser"
+    REASONING_PARSER = "reasoning_parser"
+    GUIDED_DECODING = "guided_decoding"
+    """What holds output to a grammar or schema."""
+    SPECULATIVE = "speculative"
+    """Draft model or method, and how far it drafts."""
+    ROPE = "rope"
+    """What stretches positions: RoPE's scaling, base, YaRN."""
+    OVERRIDES = "overrides"
+    """Of the model's own configuration."""
+    GENERATION_CONFIG = "generation_config"
+    GENERATION_OVERRIDES = "generation_overrides"
+    """Of defaults for sampling."""
+    SEED = "seed"
+    LOAD_FORMAT = "load_format"
+    MODEL_CODE = "model_code"
+    """Which code runs the model: the engine's own, transformers', the repository's own."""
+    BACKEND = "backend"
+    """The engine under the engine, such as `pytorch` under trtllm-serve."""
+
+
 class ServedModel(msgspec.Struct, omit_defaults=True, frozen=True):
     """A name that the engine serves."""
 
@@ -49,8 +90,7 @@ class RuntimeIdentity(msgspec.Struct, omit_defaults=True):
     models: list[ServedModel] = []
     """Sorted by name."""
     settings: dict[str, str] = {}
-    """What changes outputs, by the names that docs/versions.md lists, such as `dtype`,
-    `quantization`, `max_model_len`."""
+    """What changes outputs, by the names of `Setting` (docs/versions.md)."""
     weights: str = ""
     """A digest, `sha256:` and 64 hex digits, or the engine's own word."""
     weights_from: str = ""
