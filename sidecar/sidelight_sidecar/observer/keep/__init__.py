@@ -1,0 +1,1 @@
+"""Which exchanges are kept as records: by their outcome, without bias. Pure."""
