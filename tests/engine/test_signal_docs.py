@@ -11,7 +11,6 @@ from sidelight_sidecar.observer.engine.signal_table import ENGINES, ROWS, Signal
 DOC = (Path(__file__).parents[2] / "docs" / "agreement.md").read_text()
 WORDS = {
     Source.RUN: "run", Source.CODE: "code", Source.DOCS: "docs", Source.OTHERS: "others",
-    Source.GUESS: "name",
 }  # fmt: skip
 
 

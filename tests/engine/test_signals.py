@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sidelight_sidecar.observer.engine.signal_table import ENGINES, ROWS, Joined, Signal
 from sidelight_sidecar.observer.engine.signals import (
     MAX_LINE_BYTES,
+    MAX_SERIES,
     EngineSignals,
     sample_of,
     signals_in,
@@ -107,6 +108,69 @@ def test_sglang_counts_aborted_requests_apart() -> None:
     assert (signals.requests, signals.aborted) == (9, 1)
 
 
+SGLANG_RANK = b'engine_type="unified",model_name="m",moe_ep_rank="%d",pp_rank="0",tp_rank="%d"'
+
+
+def test_ranks_that_compute_the_same_requests_are_not_added_up() -> None:
+    """SGLang with `--enable-metrics-for-all-schedulers`: each tensor-parallel rank says the same;
+    ranks of data parallelism have requests of their own.
+    """
+    page = b"".join(
+        b'sglang:num_running_reqs{dp_rank="%d",%s} %d\nsglang:token_usage{dp_rank="%d",%s} %f\n'
+        % (dp, SGLANG_RANK % (tp, tp), 3 + dp, dp, SGLANG_RANK % (tp, tp), 0.2 + dp / 10)
+        for dp in (0, 1)
+        for tp in (0, 1)
+    )
+    assert read(page).running == 3 + 4
+    assert read(page).kv_cache_usage == pytest.approx(0.25)
+
+
+def test_a_total_is_not_added_to_its_parts() -> None:
+    """SGLang with `--enable-priority-scheduling` says its queue in all, with an empty priority, and
+    for each priority; MAX its cache hits in all, and by where they came from.
+    """
+    sglang = (
+        b'sglang:num_queue_reqs{%s,priority=""} 5\n'
+        b'sglang:num_queue_reqs{%s,priority="1"} 2\n'
+        b'sglang:num_queue_reqs{%s,priority="9223372036854775807"} 3\n'
+    )
+    rank = SGLANG_RANK % (0, 0)
+    assert read(sglang % (rank, rank, rank)).waiting == 5
+    only_parts = b"".join((sglang % (rank, rank, rank)).splitlines(keepends=True)[1:])
+    assert read(only_parts).waiting == 5
+    hits = (
+        b"maxserve_cache_hits_tokens_total 7\nmaxserve_cache_misses_tokens_total 3\n"
+        b'maxserve_cache_hits_tokens_total{tier="g0"} 5\n'
+        b'maxserve_cache_hits_tokens_total{tier="external"} 2\n'
+    )
+    assert (read(hits).cache_hits, read(hits).cache_queries) == (7, 10)
+
+
+@pytest.mark.parametrize("name", ["vllm:generation_tokens_total", "vllm:request_success_total"])
+def test_a_series_that_is_said_twice_counts_once(name: str) -> None:
+    """Its last value, whatever the order of its labels."""
+    page = f"""{name}{{engine="0",model_name="m"}} 7
+{name}{{model_name="m",engine="1"}} 1
+{name}{{model_name="m",engine="0"}} 9
+"""
+    signals = read(page.encode())
+    assert (signals.output_tokens or signals.requests) == 9 + 1
+
+
+def test_a_hostile_page_of_many_series_takes_bounded_memory() -> None:
+    """Twenty megabytes of labels that nobody has: what is read is bounded, and so is what is kept;
+    a series that is known already is still read.
+    """
+    line = b'vllm:num_requests_running{model_name="%d"} 1\n'
+    known = b'vllm:num_requests_running{model_name="0"} 3\n'
+    some = b"".join(line % number for number in range(2 * MAX_SERIES))
+    assert read(some).running == MAX_SERIES
+    assert read(some + known).running == MAX_SERIES + 2
+    page = b"".join(line % number for number in range(500_000))
+    assert len(page) > 20_000_000
+    assert read(page).running == MAX_SERIES
+
+
 def test_nims_names_have_no_prefix_and_are_read_last() -> None:
     """Whoever else is known by its own names is meant by them."""
     nim = (
@@ -136,6 +200,39 @@ def test_tgi_counts_in_its_histograms() -> None:
     assert (signals.running, signals.waiting) == (8, 3)
     assert (signals.prompt_tokens, signals.output_tokens) == (120, 60)
     assert signals.finished == {"success": 5, "error": 2}
+
+
+def test_sglangs_retractions_are_preemptions() -> None:
+    """A request that lost its place in the cache; the gauge of the last batch is none of it."""
+    signals = read(
+        b'sglang:num_retracted_requests_total{%s} 48\nsglang:num_retracted_reqs{%s,pid="7"} 1\n'
+        % (SGLANG_RANK % (0, 0), SGLANG_RANK % (0, 0))
+    )
+    assert signals.preemptions == 48
+
+
+def test_a_page_of_max_as_its_exporter_writes_it() -> None:
+    """Its own source's instruments through OpenTelemetry's exporter, which adds its scope. Requests
+    that the scheduler has not been told of wait as well; blocks that were counters say nothing.
+    """
+    scope = b'otel_scope_name="modular",otel_scope_version=""'
+    page = (
+        b"# HELP maxserve_num_requests_running Count of requests currently being processed\n"
+        b"# TYPE maxserve_num_requests_running gauge\n"
+        b"maxserve_num_requests_running{%b} 3.0\nmaxserve_num_requests_queued{%b} 2.0\n"
+        b"maxserve_num_requests_awaiting_admission{%b} 1.0\n"
+        b"maxserve_num_input_tokens_total{%b} 90.0\nmaxserve_num_output_tokens_total{%b} 60.0\n"
+        b'maxserve_time_to_first_token_milliseconds_bucket{%b,le="5.0"} 0.0\n'
+        b"maxserve_time_to_first_token_milliseconds_count{%b} 2.0\n"
+        b"maxserve_time_to_first_token_milliseconds_sum{%b} 250.0\n"
+        b"maxserve_cache_preemption_count_total{%b} 4.0\n"
+        b"maxserve_cache_num_used_blocks_total{%b} 900000.0\n"
+    ).replace(b"%b", scope)
+    signals = read(page)
+    assert (signals.running, signals.waiting, signals.preemptions) == (3, 3, 4)
+    assert (signals.prompt_tokens, signals.output_tokens) == (90, 60)
+    assert (signals.ttft_seconds, signals.ttft_count) == (0.25, 2)
+    assert signals.kv_cache_usage is None
 
 
 def test_max_speaks_in_milliseconds() -> None:

@@ -6,8 +6,8 @@ together, what its value is multiplied by, and where the name is from. Rules:
 1. Names belong to one engine each, so a row is found by the name of the series alone.
 2. Rows of one engine and signal with the same `rank` are added; of different ranks the lowest that
    is there is taken (a newer name beside its alias).
-3. Labels that tell models, adapters, ranks or engine cores are of no account: a signal is the
-   pod's.
+3. Labels that tell models, adapters or engine cores are of no account: a signal is the pod's. What
+   must not be counted twice for them is told in `signals`, rule 4.
 4. Times are seconds, shares 0 to 1, everything else a number.
 """
 
@@ -57,7 +57,6 @@ class Joined(Enum):
     SUM = "sum"
     MEAN = "mean"
     """A share of something: two engine cores with half a cache each in use have half in use."""
-    MAX = "max"
 
 
 class Source(Enum):
@@ -67,7 +66,6 @@ class Source(Enum):
     CODE = "the named version's source or specification"
     DOCS = "the vendor's documentation"
     OTHERS = "several public consumers of it"
-    GUESS = "how the exporter names things; not seen"
 
 
 class Row(NamedTuple):
@@ -89,7 +87,7 @@ class Row(NamedTuple):
 
 
 _MS, _US = 1e-3, 1e-6
-_RUN, _DOCS, _OTHERS, _GUESS = Source.RUN, Source.DOCS, Source.OTHERS, Source.GUESS
+_RUN, _DOCS, _OTHERS = Source.RUN, Source.DOCS, Source.OTHERS
 _TRT_REQUESTS = "nv_trt_llm_request_metrics"
 _TRT_BLOCKS = "nv_trt_llm_kv_cache_block_metrics"
 
@@ -102,9 +100,9 @@ ROWS: tuple[Row, ...] = (
     Row(VLLM, Signal.PROMPT_TOKENS, "vllm:prompt_tokens_total"),
     Row(VLLM, Signal.OUTPUT_TOKENS, "vllm:generation_tokens_total"),
     Row(VLLM, Signal.CACHE_QUERIES, "vllm:prefix_cache_queries_total"),
-    Row(VLLM, Signal.CACHE_QUERIES, "vllm:gpu_prefix_cache_queries_total", source=_GUESS, rank=1),
+    Row(VLLM, Signal.CACHE_QUERIES, "vllm:gpu_prefix_cache_queries_total", source=_OTHERS, rank=1),
     Row(VLLM, Signal.CACHE_HITS, "vllm:prefix_cache_hits_total"),
-    Row(VLLM, Signal.CACHE_HITS, "vllm:gpu_prefix_cache_hits_total", source=_GUESS, rank=1),
+    Row(VLLM, Signal.CACHE_HITS, "vllm:gpu_prefix_cache_hits_total", source=_OTHERS, rank=1),
     Row(VLLM, Signal.PREEMPTIONS, "vllm:num_preemptions_total"),
     Row(VLLM, Signal.FINISHED, "vllm:request_success_total", by="finished_reason"),
     Row(VLLM, Signal.TTFT_SECONDS, "vllm:time_to_first_token_seconds_sum"),
@@ -119,6 +117,7 @@ ROWS: tuple[Row, ...] = (
     Row(SGLANG, Signal.OUTPUT_TOKENS, "sglang:generation_tokens_total"),
     Row(SGLANG, Signal.CACHE_QUERIES, "sglang:prompt_tokens_total"),
     Row(SGLANG, Signal.CACHE_HITS, "sglang:cached_tokens_total"),
+    Row(SGLANG, Signal.PREEMPTIONS, "sglang:num_retracted_requests_total", source=_OTHERS),
     Row(SGLANG, Signal.FINISHED, "sglang:num_requests_total"),
     Row(SGLANG, Signal.ABORTED, "sglang:num_aborted_requests_total"),
     Row(SGLANG, Signal.TTFT_SECONDS, "sglang:time_to_first_token_seconds_sum"),
@@ -159,18 +158,23 @@ ROWS: tuple[Row, ...] = (
     Row(LLAMA_CPP, Signal.CACHE_HITS, "llamacpp:prompt_tokens_cached_total", source=_RUN),
     Row(LLAMA_CPP, Signal.OUTPUT_TOKENS, "llamacpp:tokens_predicted_total", source=_RUN),
     Row(LLAMA_CPP, Signal.DECODE_SECONDS, "llamacpp:tokens_predicted_seconds_total", source=_RUN),
-    # Modular MAX: OpenTelemetry's instruments, in milliseconds, by Prometheus' naming of them.
-    Row(MAX, Signal.RUNNING, "maxserve_num_requests_running", source=_OTHERS),
-    Row(MAX, Signal.WAITING, "maxserve_num_requests_queued", source=_OTHERS),
-    Row(MAX, Signal.KV_BLOCKS_USED, "maxserve_cache_num_used_blocks", source=_GUESS),
-    Row(MAX, Signal.KV_BLOCKS_ALL, "maxserve_cache_num_total_blocks", source=_GUESS),
+    # Modular MAX: OpenTelemetry's instruments, in milliseconds, as its Python exporter names them.
+    # Blocks were counters of levels once (with `_total`), which say nothing; hits were of requests.
+    Row(MAX, Signal.RUNNING, "maxserve_num_requests_running"),
+    Row(MAX, Signal.WAITING, "maxserve_num_requests_queued"),
+    Row(MAX, Signal.WAITING, "maxserve_num_requests_awaiting_admission"),
+    Row(MAX, Signal.KV_BLOCKS_USED, "maxserve_cache_num_used_blocks"),
+    Row(MAX, Signal.KV_BLOCKS_ALL, "maxserve_cache_num_total_blocks"),
     Row(MAX, Signal.PROMPT_TOKENS, "maxserve_num_input_tokens_total"),
     Row(MAX, Signal.OUTPUT_TOKENS, "maxserve_num_output_tokens_total"),
-    Row(MAX, Signal.PREEMPTIONS, "maxserve_cache_preemption_count_total", source=_GUESS),
+    Row(MAX, Signal.CACHE_QUERIES, "maxserve_cache_hits_tokens_total"),
+    Row(MAX, Signal.CACHE_QUERIES, "maxserve_cache_misses_tokens_total"),
+    Row(MAX, Signal.CACHE_HITS, "maxserve_cache_hits_tokens_total"),
+    Row(MAX, Signal.PREEMPTIONS, "maxserve_cache_preemption_count_total"),
     Row(MAX, Signal.TTFT_SECONDS, "maxserve_time_to_first_token_milliseconds_sum",
         scale=_MS),
     Row(MAX, Signal.TTFT_COUNT, "maxserve_time_to_first_token_milliseconds_count"),
-    Row(MAX, Signal.DECODE_SECONDS, "maxserve_itl_milliseconds_sum", source=_GUESS, scale=_MS),
+    Row(MAX, Signal.DECODE_SECONDS, "maxserve_itl_milliseconds_sum", scale=_MS),
     # Triton; its TensorRT-LLM backend knows more of queue and cache.
     Row(TRITON, Signal.RUNNING, _TRT_REQUESTS, where=("request_type", "scheduled")),
     Row(TRITON, Signal.WAITING, _TRT_REQUESTS, where=("request_type", "waiting")),

@@ -6,6 +6,9 @@ Rules:
 2. It takes bounded time and memory: at most `MAX_BYTES` are read, of a line `MAX_LINE_BYTES`, of a
    row `MAX_SERIES` series; only series that `signal_table` names are looked at.
 3. A signal that the engine does not give is None, never 0.
+4. A series counts once: said twice, its last value; by ranks that compute the same requests
+   together, the highest; and a part not beside its total (SGLang says its queue in all, and by
+   priority). A part is what has one label more than another series, and is else the same.
 """
 
 import re
@@ -118,13 +121,47 @@ _SAMPLE = re.compile(rb"[^{ \t]+[ \t]*(?:\{(" + _LABELS + rb")\})?[ \t]*([^ \t\r
 _LABEL = re.compile(rb'(\w+)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 
 
+Labels = frozenset[tuple[bytes, bytes]]
+_SAME_REQUESTS = frozenset({b"tp_rank", b"pp_rank", b"moe_ep_rank"})
+"""Labels of ranks that all see every request; those of `dp_rank` and `engine` share them out."""
+_MAX_LABELS = 64
+
+
+class _Series:
+    """The series of one row."""
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self._values: dict[Labels, dict[Labels, float]] = {}
+        """By the labels that count, and by those that do not."""
+        self._count = 0
+
+    def take(self, labels: dict[bytes, bytes], value: float) -> None:
+        """One of them; an empty label is none."""
+        given = frozenset((name, said) for name, said in labels.items() if said)
+        ranks = frozenset(pair for pair in given if pair[0] in _SAME_REQUESTS)
+        of_ranks = self._values.get(given - ranks)
+        if self._count >= MAX_SERIES and (of_ranks is None or ranks not in of_ranks):
+            return
+        if of_ranks is None:
+            of_ranks = self._values[given - ranks] = {}
+        self._count += ranks not in of_ranks
+        of_ranks[ranks] = value
+
+    def values(self) -> dict[Labels, float]:
+        """What is to be joined."""
+        return {
+            labels: max(of_ranks.values())
+            for labels, of_ranks in self._values.items()
+            if not any(labels - {pair} in self._values for pair in labels)
+        }
+
+
 class _Reading:
-    """What was read so far: for each engine, signal and rank the values of its series."""
+    """What was read so far: for each row its series."""
 
     def __init__(self) -> None:
-        self._values: dict[tuple[str, Signal], dict[int, list[float]]] = {}
-        self._joined: dict[tuple[str, Signal], Joined] = {}
-        self._finished: dict[str, dict[str, float]] = {}
+        self._series: dict[Row, _Series] = {}
         self._models: set[bytes] = set()
         self._started_at: float | None = None
 
@@ -142,31 +179,17 @@ class _Reading:
         if not rows:
             self._started_at = value
             return
-        labels = dict(_LABEL.findall(match[1] or b"")[:64])
+        labels = dict(_LABEL.findall(match[1] or b"")[:_MAX_LABELS])
         for row in rows:
-            self._add(row, labels, value * row.scale)
-
-    def _add(self, row: Row, labels: dict[bytes, bytes], value: float) -> None:
-        label, wanted = row.where
-        if label and labels.get(label.encode()) != wanted.encode():
-            return
-        if row.signal is Signal.FINISHED:
-            reasons = self._finished.setdefault(row.engine, {})
-            word = labels.get(row.by.encode(), b"").decode(errors="replace").lower()
-            reason = REASONS.get(word, "other") if row.by else row.reason
-            reasons[reason] = reasons.get(reason, 0.0) + value
-            return
-        if row.signal is Signal.OUTPUT_TOKENS and len(self._models) < MAX_REASONS:
-            self._models.add(labels.get(b"model_name", b""))
-        key = (row.engine, row.signal)
-        self._joined[key] = row.joined
-        values = self._values.setdefault(key, {}).setdefault(row.rank, [])
-        if len(values) < MAX_SERIES:
-            values.append(value)
+            label, wanted = row.where
+            if not label or labels.get(label.encode()) == wanted.encode():
+                self._series.setdefault(row, _Series(row)).take(labels, value * row.scale)
+                if row.signal is Signal.OUTPUT_TOKENS and len(self._models) < MAX_REASONS:
+                    self._models.add(labels.get(b"model_name", b""))
 
     def signals(self) -> EngineSignals | None:
         """All of it, by the names of one engine."""
-        spoken = {engine for engine, _ in self._values} | set(self._finished)
+        spoken = {row.engine for row in self._series}
         engine = next((engine for engine in ENGINES if engine in spoken), None)
         if engine is None:
             return None
@@ -192,7 +215,7 @@ class _Reading:
             cache_queries=queries,
             cache_hits=hits,
             preemptions=got[Signal.PREEMPTIONS],
-            finished=self._finished.get(engine, {}),
+            finished=self._finished(engine),
             aborted=got[Signal.ABORTED],
             ttft_seconds=got[Signal.TTFT_SECONDS],
             ttft_count=got[Signal.TTFT_COUNT],
@@ -202,13 +225,31 @@ class _Reading:
             models=len(self._models),
         )
 
+    def _of(self, engine: str, signal: Signal) -> list[_Series]:
+        """The series that tell a signal: those of the lowest rank."""
+        mine = [
+            series
+            for row, series in self._series.items()
+            if row.engine == engine and row.signal is signal
+        ]
+        lowest = min((series.row.rank for series in mine), default=0)
+        return [series for series in mine if series.row.rank == lowest]
+
     def _value(self, engine: str, signal: Signal) -> float | None:
-        key = (engine, signal)
-        if key not in self._values:
+        if signal is Signal.FINISHED or not (mine := self._of(engine, signal)):
             return None
-        ranks = self._values[key]
-        values = ranks[min(ranks)]
-        joined = self._joined[key]
-        if joined is Joined.MEAN:
+        values = [value for series in mine for value in series.values().values()]
+        if mine[0].row.joined is Joined.MEAN:
             return sum(values) / len(values)
-        return sum(values) if joined is Joined.SUM else max(values)
+        return sum(values)
+
+    def _finished(self, engine: str) -> dict[str, float]:
+        """Requests that ended, by why."""
+        reasons: dict[str, float] = {}
+        for series in self._of(engine, Signal.FINISHED):
+            row = series.row
+            for labels, value in series.values().items():
+                word = dict(labels).get(row.by.encode(), b"").decode(errors="replace").lower()
+                reason = REASONS.get(word, "other") if row.by else row.reason
+                reasons[reason] = reasons.get(reason, 0.0) + value
+        return reasons
