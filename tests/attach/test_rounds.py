@@ -11,8 +11,10 @@ import pytest
 from controller_world import BEFORE, INSTALLED, TOKENS, FakeKube, model_body, pod_body, summary
 from reconcile_world import Sidecars
 
+from sidelight_contract.config import SidecarConfig, decode_config
 from sidelight_contract.names import Reason
-from sidelight_contract.summary import RelayCounters
+from sidelight_contract.slo import FAULTS, SloSettings
+from sidelight_contract.summary import RelayCounters, Summary
 from sidelight_operator.controller.decision import planner
 from sidelight_operator.controller.evaluate import Answer
 from sidelight_operator.controller.models import Model, parse_time
@@ -30,7 +32,19 @@ class Taps(Sidecars):
         super().__init__()
         self.told: list[tuple[tuple[str, int], str, str]] = []
         self.ended: list[str] = []
+        self.configured: list[SidecarConfig] = []
+        """What they were told, also in vain."""
+        self.refuses = False
         self.reachable = True
+
+    async def tell_config(self, where: tuple[str, int], token: str, config: bytes) -> bool | None:
+        told = decode_config(config)
+        self.configured.append(told)
+        if not self.reachable:
+            return None
+        if not self.refuses and isinstance(self.answer, Summary):
+            self.answer.sidecar.config_revision = told.revision
+        return not self.refuses
 
     async def tell_tokens(self, where: tuple[str, int], token: str, accepted: str) -> bool:
         self.told.append((where, token, accepted))
@@ -312,6 +326,58 @@ async def test_a_tap_that_knows_another_token_is_told_the_one_in_force(world: Wo
     await world.round()
     token = world.taps.tokens[-1]
     assert world.taps.told == [(("127.0.0.1", 15020), token, right)] * 2
+
+
+async def test_a_changed_slo_reaches_a_tap_that_is_attached(world: World) -> None:
+    """Once: not while its summary names the configuration that the model has, and not every round;
+    the tokens have no part in it.
+    """
+    await observed(world)
+    await world.round()
+    (first,) = world.taps.configured
+    assert (first.model, first.slo, first.summary_tokens) == ("chat", None, [])
+    world.kube.models["chat"]["spec"]["slo"] = {"duration": "2s"}
+    for _ in range(3):
+        await world.round()
+    (_, told) = world.taps.configured
+    assert told.slo == SloSettings(e2e=2.0, errors=list(FAULTS))
+    assert told.revision != first.revision
+
+
+async def test_a_tap_that_has_its_configuration_is_told_none(world: World) -> None:
+    """The controller that comes after another, too, goes by the summary."""
+    await observed(world)
+    world.reconciler = world.fresh()
+    await world.round()
+    assert len(world.taps.configured) == 1
+
+
+async def test_a_tap_that_cannot_be_told_its_configuration_is_told_later(world: World) -> None:
+    """One that answers no question is not told at all; then it is told until it has heard."""
+    await observed(world)
+    world.kube.models["chat"]["spec"]["slo"] = {"duration": "2s"}
+    answer, world.taps.answer = world.taps.answer, Refusal(Reason.SIDECAR_UNREACHABLE, "m")
+    await world.round()
+    assert len(world.taps.configured) == 1
+    world.taps.answer, world.taps.reachable = answer, False
+    await world.round()
+    await world.round()
+    world.taps.reachable = True
+    await world.round()
+    await world.round()
+    assert [config.slo is not None for config in world.taps.configured] == [False, *[True] * 3]
+
+
+async def test_a_tap_that_refuses_a_configuration_is_told_the_next_one(world: World) -> None:
+    """As one of an older release may; the same is not told again."""
+    await observed(world)
+    world.taps.refuses = True
+    for duration in ("2s", "3s"):
+        world.kube.models["chat"]["spec"]["slo"] = {"duration": duration}
+        await world.round()
+        await world.round()
+    seconds = [config.slo.e2e for config in world.taps.configured if config.slo is not None]
+    assert seconds == [2.0, 3.0]
 
 
 async def test_a_pod_of_another_models_tap_is_not_counted(world: World) -> None:

@@ -22,6 +22,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def sidecar(handler: Handler) -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_get("/summary", handler)
+    app.router.add_put("/config", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -109,9 +110,34 @@ async def test_a_bad_answer_is_a_reason(
     assert "Bearer" not in answer.message
 
 
+async def takes_it(request: web.Request) -> web.Response:
+    right = request.headers["Authorization"] == "Bearer t" and await request.read() == b"{}"
+    return web.Response(status=200 if right else 500)
+
+
+async def refuses_it(_: web.Request) -> web.Response:
+    return web.Response(status=400)
+
+
+@pytest.mark.parametrize(
+    ("handler", "taken"),
+    [(takes_it, True), (refuses_it, False), (not_found, False)]
+    + [(late, None) for late in (no_token_yet, slow, cut)],
+)
+async def test_a_tap_takes_a_configuration_or_refuses_it_or_has_not_heard(
+    handler: Handler, taken: bool | None
+) -> None:
+    """Never an exception; only what a tap decided is an answer."""
+    async with sidecar(handler) as port, aiohttp.ClientSession() as session:
+        collector = Collector(session, 4, timeout_seconds=0.5)
+        assert await collector.tell_config(("127.0.0.1", port), "t", b"{}") is taken
+
+
 async def test_nobody_there_is_unreachable() -> None:
     """A closed port, and a token that could not even be a header."""
     async with aiohttp.ClientSession() as session:
-        answer = await Collector(session, 1, port=1).collect("127.0.0.1", "t")
+        collector = Collector(session, 1, port=1)
+        answer = await collector.collect("127.0.0.1", "t")
+        assert await collector.tell_config(("127.0.0.1", 1), "t", b"{}") is None
     assert isinstance(answer, Refusal)
     assert answer.reason == Reason.SIDECAR_UNREACHABLE

@@ -187,6 +187,9 @@ class Taps(Sidecars):
     async def tell_tokens(self, where: tuple[str, int], token: str, accepted: str) -> bool:
         return True
 
+    async def tell_config(self, where: tuple[str, int], token: str, config: bytes) -> bool:
+        return True
+
     async def end(self, where: tuple[str, int], token: str, why: str) -> bool:
         return True
 

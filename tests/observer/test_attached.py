@@ -10,7 +10,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from observed import Kept, pipeline_of
 
-from sidelight_contract.config import ConfigError
+from sidelight_contract.config import (
+    MAX_CONFIG_BYTES,
+    ConfigError,
+    SidecarConfig,
+    encode_config,
+)
+from sidelight_contract.slo import SloSettings
 from sidelight_contract.summary import RelayCounters, decode_summary
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.attached import (
@@ -131,6 +137,60 @@ async def test_who_has_the_token_tells_the_next_one() -> None:
         assert await put(TOKEN, f"{OTHER_HASH},{HASH}") == 200
         assert await put("other", OTHER_HASH) == 200
         assert await put(TOKEN, HASH) == 401
+
+
+async def test_who_has_the_token_tells_another_configuration() -> None:
+    """In force at once, within a file's limits. A bad one is refused and said; the last good one
+    stays. Nothing in it decides who may ask.
+    """
+    pipeline = pipeline_of(Kept(), revision="first")
+    admin = Admin(pipeline, TokenHash(HASH), Lease(60), configurable=True)
+
+    async with TestClient(TestServer(admin.application())) as client:
+
+        async def put(body: bytes, token: str = TOKEN) -> int:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with client.put("/config", headers=headers, data=body) as response:
+                said = await response.text()
+                assert response.status == 200 or "error" in said
+                return response.status
+
+        def state() -> tuple[str, str]:
+            told = pipeline.summary(1).sidecar
+            return told.config_revision, told.config_error
+
+        slo = SloSettings(e2e=2.0)
+        config = SidecarConfig(version=1, revision="next", slo=slo, summary_tokens=[OTHER_HASH])
+        assert await put(encode_config(config), "other") == 401
+        assert state() == ("first", "")
+        assert await put(encode_config(config)) == 200
+        assert state() == ("next", "")
+        assert pipeline.slo.told(1).revision == slo.revision
+        assert await put(encode_config(config), "other") == 401
+
+        for bad, why in (
+            (b"", "truncated"),
+            (b'{"version":1,"window_seconds":1}', "window_seconds"),
+            (b'{"version":1,"revision":"x","wider":true}', "wider"),
+            (b'{"version":1,"revision":"x"}' + b" " * MAX_CONFIG_BYTES, "are read"),
+        ):
+            assert await put(bad) == 400
+            assert state()[0] == "next"
+            assert why in state()[1]
+        assert pipeline.config == config
+        padding = b" " * (MAX_CONFIG_BYTES - len(encode_config(config)))
+        assert await put(encode_config(config) + padding) == 200
+        assert state() == ("next", "")
+
+
+@pytest.mark.parametrize("lease", [None, Lease(60)])
+async def test_who_has_a_file_takes_no_other_configuration(lease: Lease | None) -> None:
+    """There is one source of it."""
+    admin = Admin(pipeline_of(Kept()), TokenHash(HASH), lease)
+    async with TestClient(TestServer(admin.application())) as client:
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        async with client.put("/config", headers=right, data=b'{"version":1}') as response:
+            assert response.status == 404
 
 
 def test_a_lease_needs_a_token() -> None:

@@ -20,8 +20,9 @@ TOKEN = "a token"
 ASK = """
 import sys, urllib.request
 for line in sys.stdin:
-    method, path = line.split()
-    request = urllib.request.Request("http://127.0.0.1:15020" + path, method=method, data=b"gone")
+    method, path, *body = line.split()
+    data = (body or ["gone"])[0].encode()
+    request = urllib.request.Request("http://127.0.0.1:15020" + path, method=method, data=data)
     request.add_header("Authorization", "Bearer " + sys.argv[1])
     with urllib.request.urlopen(request, timeout=10) as answer:
         print(answer.read().decode().strip(), flush=True)
@@ -55,8 +56,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_observes_until_the_controller_says_that_it_is_over(environment: None) -> None:
-    """The configuration is that of the environment; told to end, both processes do, with status 0
-    and the reason in the log. When memory is short, they go before the pod's own processes.
+    """The configuration is that of the environment until it is told another; told to end, both
+    processes do, with status 0 and the reason in the log. When memory is short, they go before the
+    pod's own processes.
     """
     with (
         namespaces() as both,
@@ -69,6 +71,9 @@ def test_it_observes_until_the_controller_says_that_it_is_over(environment: None
             "chat",
             "r1",
         )
+        assert asking.ask('PUT /config {"version":1,"revision":"r2","slo":{"e2e":2}}') == "ok"
+        state = json.loads(asking.ask("GET /summary"))["sidecar"]
+        assert (state["config_revision"], state.get("config_error", "")) == ("r2", "")
         for pid in (tapping.process.pid, *children_of(tapping.process.pid)):
             assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n"
         assert asking.ask("POST /end") == "ending"

@@ -1,16 +1,18 @@
-"""Live attach, round by round: taps are added, asked with a token of their own, and told to end.
+"""Live attach, round by round: taps are added, asked with a token of their own, told what their
+configuration is by now, and told to end.
 
 What is kept here between rounds costs nothing when it is lost: a refusal is tried again, and a tap
 that nobody tells to end does so when its lease is over.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sidelight_contract.config import encode_config
+from sidelight_contract.config import SidecarConfig, encode_config
 from sidelight_contract.names import Reason
 from sidelight_contract.summary import Summary
 from sidelight_operator.attach.add import Target, add_tap
@@ -53,14 +55,15 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A tap that runs. `told`: the hashes that it knows; `tries`: how often it was told to end in
-    vain.
+    """A tap that runs. `told`: the hashes that it knows; `refused`: the revision of the
+    configuration that it did not take; `tries`: how often it was told to end in vain.
     """
 
     pod: str
     where: tuple[str, int]
     token: str
     told: str
+    refused: str = ""
     tries: int = 0
 
 
@@ -110,7 +113,31 @@ class Attaching:
         where = (pod.ip, pod.injection.admin_port)
         if told != wanted and await self._collector.tell_tokens(where, credentials.token, wanted):
             told = wanted
-        known[pod.uid] = _Known(pod.name, where, credentials.token, told)
+        refused = before.refused if before else ""
+        known[pod.uid] = _Known(pod.name, where, credentials.token, told, refused)
+
+    async def configure(self, model: Model, answers: Mapping[str, Answer]) -> None:
+        """Tell the taps that answered with another configuration than the model's what it is now.
+        One that refused it is not told the same again.
+        """
+        config = sidecar_config(model)
+        async with asyncio.TaskGroup() as tasks:
+            for uid, tap in self._known.get(model.uid, {}).items():
+                answer = answers.get(uid)
+                if not isinstance(answer, Summary) or tap.refused == config.revision:
+                    continue
+                if answer.sidecar.config_revision != config.revision:
+                    tasks.create_task(self._configure(model.uid, uid, config))
+
+    async def _configure(self, model_uid: str, uid: str, config: SidecarConfig) -> None:
+        tap = self._known[model_uid][uid]
+        taken = await self._collector.tell_config(tap.where, tap.token, encode_config(config))
+        what = {"pod": tap.pod, "revision": config.revision}
+        if taken:
+            logger.info("tap configured", extra=what)
+        elif taken is not None:
+            self._known[model_uid][uid] = replace(tap, refused=config.revision)
+            logger.warning("tap refused its configuration", extra=what)
 
     async def proceed(
         self,

@@ -14,6 +14,9 @@ TIMEOUT_SECONDS = 3.0
 """For one sidecar, connecting included. A summary takes milliseconds; a node that is gone takes
 for ever, and the round must not wait for it."""
 _CHUNK = 64 * 1024
+_DECIDED = frozenset({200, 400, 404, 405})
+"""Answers of a tap that took a configuration, found it wrong, or is of a release that takes none;
+with others it may be another time."""
 
 
 class Collector:
@@ -82,8 +85,15 @@ class Collector:
         """
         return await self._send(("PUT", "/tokens"), where, token, accepted) == 200
 
+    async def tell_config(self, where: tuple[str, int], token: str, config: bytes) -> bool | None:
+        """Tell the tap at `where` its configuration; whether it took it. None: nobody that can
+        take one has heard. Raises nothing.
+        """
+        status = await self._send(("PUT", "/config"), where, token, config)
+        return status == 200 if status in _DECIDED else None
+
     async def _send(
-        self, what: tuple[str, str], where: tuple[str, int], token: str, body: str
+        self, what: tuple[str, str], where: tuple[str, int], token: str, body: str | bytes
     ) -> int | None:
         """The status of the answer; None when there is none."""
         (method, path), (address, port) = what, where

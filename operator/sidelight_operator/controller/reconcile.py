@@ -160,6 +160,7 @@ class Reconciler:
             answers = await self._answers(
                 model, seen.pods, tokens.send, strata=comparing, slo_history=judging
             )
+            await self._attaching.configure(model, answers)
             pods, attached = await self._attaching.proceed(
                 model, facts.labels, (seen.pods, answers), credentials
             )

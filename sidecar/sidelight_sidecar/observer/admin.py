@@ -1,30 +1,48 @@
-"""The admin port: /metrics, /healthz, /readyz, /summary; of an attached tap /end and /tokens."""
+"""The admin port: metrics, probes and the summary; what an attached tap can be told, too."""
 
 import ipaddress
 import time
+from functools import partial
 
 from aiohttp import web
 
+from sidelight_contract.config import MAX_CONFIG_BYTES, ConfigError, SidecarConfig, decode_config
 from sidelight_contract.summary import encode_summary
 from sidelight_sidecar.observer.attached import Lease, TokenHash
+from sidelight_sidecar.observer.configuring import configure
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.tokens import SummaryTokens
 
 _OPENMETRICS = "application/openmetrics-text"
 _BEARER = b"Bearer "
+_CHUNK = 16 * 1024
 
 
 class Admin:
-    """Answers from a pipeline's present state; with a lease, it can be told to end."""
+    """Answers from a pipeline's present state.
+
+    Args:
+        pipeline: what is asked of.
+        token: who may ask.
+        lease: of an attached tap, which can be told to end, and other tokens.
+        configurable: whether such a tap can be told another configuration, too: where it has no
+            file, for there is to be one source of it.
+    """
 
     def __init__(
-        self, pipeline: Pipeline, token: SummaryTokens | TokenHash, lease: Lease | None = None
+        self,
+        pipeline: Pipeline,
+        token: SummaryTokens | TokenHash,
+        lease: Lease | None = None,
+        *,
+        configurable: bool = False,
     ) -> None:
         if lease is not None and not isinstance(token, TokenHash):
             raise ValueError("a lease is for a tap that knows the token's hash")
         self._pipeline = pipeline
         self._token = token
         self._lease = lease
+        self._configurable = configurable
 
     def application(self) -> web.Application:
         """The routes."""
@@ -36,6 +54,8 @@ class Admin:
         if self._lease is not None:
             application.router.add_post("/end", self._end)
             application.router.add_put("/tokens", self._tokens)
+            if self._configurable:
+                application.router.add_put("/config", self._config)
         return application
 
     async def _ok(self, request: web.Request) -> web.Response:  # noqa: ARG002
@@ -78,6 +98,18 @@ class Admin:
             return _error(400, str(error))
         return web.Response(text="ok\n")
 
+    async def _config(self, request: web.Request) -> web.Response:
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        body = bytearray()
+        async for chunk in request.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > MAX_CONFIG_BYTES:
+                break  # that is too much, whatever follows
+        if why := configure(self._pipeline, partial(_told_config, bytes(body))):
+            return _error(400, why)
+        return web.Response(text="ok\n")
+
     def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._token.expected:
             if ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104
@@ -90,6 +122,13 @@ class Admin:
         if not (accepted and given.startswith(_BEARER)):
             return _error(401, "send the ObservedModel's token: Authorization: Bearer TOKEN")
         return None
+
+
+def _told_config(body: bytes) -> SidecarConfig:
+    try:
+        return decode_config(body)
+    except ConfigError as error:
+        raise ConfigError(f"the configuration that it was told: {error}") from error
 
 
 def _error(status: int, message: str) -> web.Response:

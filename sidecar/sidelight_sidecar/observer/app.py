@@ -20,6 +20,7 @@ from sidelight_contract.names import TAP_CONFIG_VARIABLE
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash, end_in_time, end_tap
+from sidelight_sidecar.observer.configuring import configure
 from sidelight_sidecar.observer.engine.client import http_engine_client
 from sidelight_sidecar.observer.engine.known import Known, KnownEngine, known_of
 from sidelight_sidecar.observer.engine.metrics import EngineCollector
@@ -102,13 +103,7 @@ def config_of(options: argparse.Namespace) -> ConfigFile | InlineConfig:
 async def watch_config(pipeline: Pipeline, file: ConfigFile | InlineConfig) -> None:
     """Put each new configuration in force; keep the last good one."""
     while True:
-        try:
-            if (config := file.poll()) is not None:
-                pipeline.reconfigure(config)
-                log.info("config_in_force", extra={"fields": {"revision": config.revision}})
-        except ConfigError as error:
-            pipeline.refuse_config(str(error))
-            log.error("config_refused", extra={"fields": {"error": str(error)}})  # noqa: TRY400
+        configure(pipeline, file.poll)
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -157,7 +152,7 @@ async def observe(options: argparse.Namespace) -> None:
     mounted = SummaryTokens(lambda: pipeline.config, TokenFile(options.token_file))
     token = TokenHash(options.token_sha256) if options.token_sha256 else mounted
     lease = Lease(options.lease_seconds) if options.lease_seconds else None
-    admin = Admin(pipeline, token, lease)
+    admin = Admin(pipeline, token, lease, configurable=isinstance(file, InlineConfig))
     loop = asyncio.get_running_loop()
     await loop.create_connection(
         lambda: FrameReader(pipeline, ended), sock=socket.socket(fileno=FRAMES_FD)

@@ -3,9 +3,10 @@
 Such a container can mount nothing that its pod has not, and what its specification holds, anybody
 who may read pods can read. So:
 
-1. The configuration is in the environment, and stays as it was.
+1. The configuration that it begins with is in the environment. Who has the token tells it another:
+   what a mounted file could say, within the same limits, and no more.
 2. Instead of the token it has the token's SHA-256: enough to know the token, of no use to make it.
-   When tokens are rotated, who has the old one tells it the new one's; nothing else can be told.
+   When tokens are rotated, who has the old one tells it the new one's.
 3. It cannot be removed, so it ends itself: when the controller says so, or when nobody with the
    token has asked for a summary for a whole lease, as when everything of Sidelight was removed.
 """
@@ -34,7 +35,7 @@ log = logging.getLogger("sidelight.observer")
 
 
 class InlineConfig:
-    """A configuration that is given once; in the place of a `ConfigFile`."""
+    """The configuration of the environment, given once; in the place of a `ConfigFile`."""
 
     def __init__(self, text: str) -> None:
         self._text: str | None = text or None
