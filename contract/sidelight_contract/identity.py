@@ -16,6 +16,8 @@ import msgspec
 MAX_MODELS = 64
 """Served names, adapters among them; more are not told."""
 MAX_NAME = 128
+MAX_ADAPTERS = 16
+"""Adapters of one engine that have figures of their own: the first with requests."""
 MAX_SETTINGS = 40
 MAX_SETTING = 256
 """Characters of a value; a longer one stands as its digest."""
@@ -95,6 +97,8 @@ class RuntimeIdentity(msgspec.Struct, omit_defaults=True):
     """A digest, `sha256:` and 64 hex digits, or the engine's own word."""
     weights_from: str = ""
     """A `WeightsFrom`."""
+    weights_state: str = ""
+    """What came of reading the files (a `WeightsState`); empty: nobody asked for it."""
     tokenizer: str = ""
     """Digest of the tokens that the engine's tokenizer makes of a fixed text."""
     template: str = ""

@@ -49,6 +49,11 @@ class InjectionRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     """Image of the sidecar, as it was asked for."""
     previous_image: str = ""
     """Image of before, when it was changed while the pod ran (`rollout.inPlace`)."""
+    weights: str = ""
+    """Where `spec.version.readWeights` asks: why the model's files are not mounted (a
+    `WeightsState`), or empty."""
+    weights_message: str = ""
+    """The same in a sentence, or what is mounted."""
     version: int = INJECTION_VERSION
 
 

@@ -46,6 +46,10 @@ TAP_CONFIG_VARIABLE = "SIDELIGHT_CONFIG"
 """An attached tap's configuration: an ephemeral container can mount no ConfigMap."""
 TAP_RECORD_VARIABLE = "SIDELIGHT_INJECTION"
 """An attached tap's `InjectionRecord`: the annotation of a pod that runs is left alone."""
+WEIGHTS_VARIABLE = "SIDELIGHT_WEIGHTS"
+"""Tells the sidecar where the model's files are (JSON, see `WeightsPlan` in `weights.py`)."""
+WEIGHTS_DIRECTORY = "/sidelight/weights"
+"""Where the sidecar has the engine's mount that holds them."""
 
 # --- ports in an injected pod --------------------------------------------------------------------
 RELAY_PORT = 15001
