@@ -265,9 +265,12 @@ class SidecarState(msgspec.Struct, omit_defaults=True):
     flows_unparsed: int = 0
     """Connections whose bytes are not read: TLS, upgrades, or what cannot be followed."""
     requests_lost: int = 0
-    """Requests whose head was seen and whose end was not: they are in no other figure."""
+    """Inference requests, by their heads, whose end was not seen: they are in no other figure."""
     identity: RuntimeIdentity = msgspec.field(default_factory=RuntimeIdentity)
     """What the engine tells of itself."""
+    adapters: dict[str, str] = {}
+    """Values of `model` that are adapters, each with its parent: those that had requests since the
+    start, at most `MAX_ADAPTERS`. Whatever the engine lists by now, they stay."""
 
 
 class Summary(msgspec.Struct):

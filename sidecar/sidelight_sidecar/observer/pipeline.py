@@ -6,6 +6,7 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from sidelight_contract.config import SidecarConfig
+from sidelight_contract.identity import RuntimeIdentity
 from sidelight_contract.strata import Strata
 from sidelight_contract.summary import SidecarState, Summary
 from sidelight_sidecar import __version__
@@ -74,6 +75,7 @@ class Pipeline:
         self.metrics.registry.register(BudgetCollector(self.context.budget, self.counter))
         self.metrics.registry.register(SloCollector(self.slo))
         self.metrics.registry.register(ReconciliationCollector(self.reconciler))
+        self._identity = RuntimeIdentity()
         self._found_engine = "Auto"
         self._set_engine()
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
@@ -111,6 +113,18 @@ class Pipeline:
         self.engine_history.add(sample)
         self.reconciler.engine_said(sample)
 
+    @property
+    def identity(self) -> RuntimeIdentity:
+        """What the engine told of itself last; setting it takes note of which models are
+        adapters.
+        """
+        return self._identity
+
+    @identity.setter
+    def identity(self, identity: RuntimeIdentity) -> None:
+        self._identity = identity
+        self._labels.engine_serves(identity, self.context.engine)
+
     def _unobserved(self) -> Unobserved:
         return unobserved(self.flows)
 
@@ -138,6 +152,9 @@ class Pipeline:
                 config_error=self.config_error,
                 in_flight=self.tally.in_flight,
                 flows_unparsed=self.flows.unparsed,
+                requests_lost=self.tally.lost,
+                identity=self._identity,
+                adapters=dict(self._labels.adapters),
             ),
             generated_at=(now_ns + self._offset_ns) / 1e9,
             window_seconds=self.tally.window_seconds(self._start_ns, now_ns),

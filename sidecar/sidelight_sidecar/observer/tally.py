@@ -8,7 +8,7 @@ from sidelight_contract.summary import Abandoned, TokenCounts, Traffic
 from sidelight_sidecar.observer.abandonment import Abandonment, QueueReading, abandonment_of
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.dialects.finish import reasons_of
-from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
+from sidelight_sidecar.observer.exchange import CLIENT_LEFT, OTHER, Exchange
 from sidelight_sidecar.observer.metrics.labels import Labels
 
 SLICES = 30
@@ -27,6 +27,9 @@ class Tally(Consumer):
         self._slices: dict[int, dict[Key, Traffic]] = {}
         self._total: dict[Key, Traffic] = {}
         self.in_flight = 0
+        self.lost = 0
+        """Inference requests that were lost sight of. Nothing else is known of them: they are in no
+        entry."""
         self.queue_reading: QueueReading | None = None
 
     def resize(self, window_seconds: int, now_ns: int) -> None:
@@ -42,9 +45,10 @@ class Tally(Consumer):
         self.in_flight += 1
         exchange.concurrency = self.in_flight
 
-    def dropped(self, exchange: Exchange) -> None:  # noqa: ARG002
-        """One less is under way; nothing is known of it."""
+    def dropped(self, exchange: Exchange) -> None:
+        """One less is under way; how it went on is not known."""
         self.in_flight -= 1
+        self.lost += exchange.in_flight_as != OTHER
 
     def finished(self, exchange: Exchange) -> None:
         """Count it, in all that there was and in the present slice."""

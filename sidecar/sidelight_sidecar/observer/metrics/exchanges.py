@@ -51,6 +51,12 @@ class Metrics:
         self._in_flight = Gauge(
             "sidelight_requests_in_flight", "Requests under way.", ("operation",), registry=registry
         )
+        self._lost = Counter(
+            "sidelight_requests_lost",
+            "Requests whose head was seen and whose end was not; in no other metric.",
+            ("operation",),
+            registry=registry,
+        )
         self._duration = histogram(
             "request_duration_seconds", "First byte of the request to last of the response.",
             DURATION_BUCKETS, "stream",
@@ -122,8 +128,9 @@ class Metrics:
         self._in_flight.labels(exchange.in_flight_as).inc()
 
     def dropped(self, exchange: Exchange) -> None:
-        """One less is under way; nothing is known of it."""
+        """One less is under way; how it went on is not known."""
         self._in_flight.labels(exchange.in_flight_as).dec()
+        self._lost.labels(exchange.in_flight_as).inc()
 
     def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Observe the gaps."""

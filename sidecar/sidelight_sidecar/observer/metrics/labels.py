@@ -1,5 +1,17 @@
-"""The values that labels may take: bounded, and never what a client made up."""
+"""The values that labels may take: bounded, and never what a client made up.
 
+An adapter (LoRA) answers by its own name, and only one that the engine lists as such is told of as
+one. Rules:
+1. vLLM answers with the name that it has loaded the adapter by, and refuses others. SGLang repeats
+   what was asked for: `model:adapter` is an adapter's answer, an adapter's bare name the model's.
+2. Places are kept for the adapters that are listed: made-up names, which SGLang repeats likewise,
+   cannot take them.
+3. What had requests as an adapter stays one, also when the engine unloads it. At most
+   `MAX_ADAPTERS`; further ones are models like others.
+"""
+
+from sidelight_contract.engines import EngineType
+from sidelight_contract.identity import MAX_ADAPTERS, RuntimeIdentity
 from sidelight_sidecar.observer.exchange import UNKNOWN_MODEL, Exchange
 
 OTHER_MODEL = "_other"
@@ -16,8 +28,23 @@ class Labels:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._known: set[str] = set()
+        self.listed = False
+        """Whether the engine has said which models it serves."""
+        self.adapters: dict[str, str] = {}
+        """Labels that are adapters and were used, each with its parent."""
+        self._known: dict[str, None] = {}
+        self._parents: dict[str, str] = {}
         self._codes: set[int] = set()
+
+    def engine_serves(self, identity: RuntimeIdentity, engine: str) -> None:
+        """Take note of what an engine of that type lists."""
+        self.listed |= bool(identity.models)
+        adapters = identity.adapters()
+        if engine == EngineType.SGLANG:
+            adapters = {f"{parent}:{name}": parent for name, parent in adapters.items()}
+        self._parents = adapters
+        for name in self._known:
+            self._note_adapter(name)
 
     def model(self, exchange: Exchange) -> str:
         """The model's label: the engine's own word, and only from an answer that is none of "no
@@ -28,10 +55,23 @@ class Labels:
             return UNKNOWN_MODEL
         if name in self._known:
             return name
-        if len(name) > _MAX_LENGTH or len(self._known) >= self.limit:
+        if len(name) > _MAX_LENGTH or len(self._known) + self._kept_from(name) >= self.limit:
             return OTHER_MODEL
-        self._known.add(name)
+        self._known[name] = None
+        self._note_adapter(name)
         return name
+
+    def _kept_from(self, name: str) -> int:
+        """Places that are not for this name."""
+        if name in self._parents:
+            return 0
+        waiting = sum(adapter not in self._known for adapter in self._parents)
+        return min(waiting, MAX_ADAPTERS - len(self.adapters), self.limit // 2)
+
+    def _note_adapter(self, name: str) -> None:
+        parent = self._parents.get(name)
+        if parent is not None and len(self.adapters) < MAX_ADAPTERS:
+            self.adapters.setdefault(name, parent)
 
     def code(self, exchange: Exchange) -> str:
         """The label for the status of `exchange`; `0`: there was none."""

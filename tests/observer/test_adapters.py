@@ -1,0 +1,117 @@
+"""LoRA adapters: which labels are told of as such, and what is counted of requests lost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from observed import Kept, Script, answer, pipeline_of, request
+
+from sidelight_contract.identity import MAX_ADAPTERS, RuntimeIdentity, ServedModel
+from sidelight_contract.summary import decode_summary, encode_summary
+from sidelight_sidecar.frames import codec
+from sidelight_sidecar.observer.exchange import Exchange
+from sidelight_sidecar.observer.metrics.labels import OTHER_MODEL, Labels
+
+
+def serves(*adapters: str, parent: str = "base") -> RuntimeIdentity:
+    """What an engine with these adapters lists."""
+    models = [ServedModel(parent), *(ServedModel(name, parent) for name in adapters)]
+    return RuntimeIdentity(read_at=1.0, models=models)
+
+
+def answered(model: str, code: int = 200) -> Exchange:
+    made = Exchange(1, 0)
+    made.model, made.code = model, code
+    return made
+
+
+def label(labels: Labels, model: str) -> str:
+    return labels.model(answered(model))
+
+
+def test_adapter_is_one_by_the_engines_list_and_once_it_had_a_request() -> None:
+    """Requests from before the list was read count as well; what was never asked is not told."""
+    labels = Labels(8)
+    label(labels, "sql")
+    label(labels, "base")
+    assert labels.adapters == {}
+    labels.engine_serves(serves("sql", "poems", "idle"), "VLLM")
+    assert labels.adapters == {"sql": "base"}
+    label(labels, "poems")
+    assert labels.adapters == {"sql": "base", "poems": "base"}
+
+
+def test_unloaded_adapter_stays_one() -> None:
+    """What it did must not become the model's when the engine lists it no more."""
+    labels = Labels(8)
+    labels.engine_serves(serves("sql"), "VLLM")
+    label(labels, "sql")
+    labels.engine_serves(serves(), "VLLM")
+    assert labels.adapters == {"sql": "base"}
+
+
+def test_refused_request_for_an_adapter_is_nobodys() -> None:
+    """An engine answers 404 for one that it has not loaded."""
+    labels = Labels(8)
+    labels.engine_serves(serves("sql"), "VLLM")
+    assert labels.model(answered("sql", 404)) == "_unknown"
+    assert labels.adapters == {}
+
+
+def test_sglang_repeats_what_was_asked_for() -> None:
+    """The adapter answers to `model:adapter`; to its bare name the model does."""
+    labels = Labels(8)
+    labels.engine_serves(serves("sql"), "SGLang")
+    label(labels, "base:sql")
+    label(labels, "sql")
+    assert labels.adapters == {"base:sql": "base"}
+
+
+def test_made_up_names_cannot_take_an_adapters_place() -> None:
+    """Nor can adapters take the models'."""
+    labels = Labels(4)
+    labels.engine_serves(serves("a", "b", "c", "d", "e"), "VLLM")
+    assert [label(labels, name) for name in ("x", "y", "z")] == ["x", "y", OTHER_MODEL]
+    assert [label(labels, name) for name in ("e", "a", "b")] == ["e", "a", OTHER_MODEL]
+
+
+def test_no_more_adapters_than_the_bound_are_told() -> None:
+    """The first that had requests; further ones are models like others."""
+    labels = Labels(100)
+    names = [f"a{number}" for number in range(2 * MAX_ADAPTERS)]
+    labels.engine_serves(serves(*names), "VLLM")
+    assert [label(labels, name) for name in reversed(names)] == names[::-1]
+    assert list(labels.adapters) == names[: -MAX_ADAPTERS - 1 : -1]
+
+
+@pytest.mark.parametrize(
+    ("path", "lost"), [("/v1/chat/completions", 1), ("/health", 0)], ids=["inference", "other"]
+)
+def test_request_whose_end_was_not_seen_is_lost_and_in_no_other_figure(
+    path: str, lost: int
+) -> None:
+    """A gap in the midst of its answer; the next request on the connection is seen again."""
+    whole = answer({"model": "m", "choices": [], "usage": {"completion_tokens": 1}})
+    script = Script().client(request(path=path)).engine(whole[:30]).add(codec.GAP)
+    script.client(request()).engine(whole)
+    pipeline = pipeline_of(Kept())
+    pipeline.feed(script.frames)
+    told = decode_summary(encode_summary(pipeline.summary(script.frames[-1][2])))
+    assert told.sidecar.requests_lost == lost
+    assert [part.requests for part in told.total] == [1]
+    operation = "chat" if lost else "other"
+    expected = f'sidelight_requests_lost_total{{operation="{operation}"}} 1.0'
+    assert expected in pipeline.exposition().decode()
+
+
+def test_summary_tells_identity_and_adapters() -> None:
+    """As they were set from outside."""
+    pipeline = pipeline_of(Kept())
+    body = json.dumps({"model": "sql", "messages": []}).encode()
+    done = answer({"model": "sql", "choices": [], "usage": {"completion_tokens": 1}})
+    pipeline.feed(Script().client(request(body)).engine(done).frames)
+    pipeline.identity = serves("sql")
+    told = decode_summary(encode_summary(pipeline.summary(1))).sidecar
+    assert told.identity == pipeline.identity == serves("sql")
+    assert told.adapters == {"sql": "base"}
