@@ -6,7 +6,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from controller_world import AFTER, model_body, pod_body, summary
+from controller_world import AFTER, VERSION, model_body, pod_body, summary
 
 from sidelight_contract.names import Reason
 from sidelight_contract.status import MAX_NAMED_PODS, MAX_VERSIONS
@@ -86,7 +86,7 @@ def test_all_observed_with_traffic_is_all_true() -> None:
     assert traffic.time_to_first_token is not None
     assert traffic.time_to_first_token.count == 20
     (version,) = result.status.versions
-    assert (version.name, version.pods, version.requests) == ("b42", 2, 20)
+    assert (version.name, version.pods, version.requests) == (VERSION, 2, 20)
     assert version.identity.served_models == ["smollm2"]
     assert version.identity.engine == "LlamaCpp"
     assert version.connections_not_observed == 6
@@ -132,9 +132,9 @@ def test_errors_of_clients_are_no_failures() -> None:
 
 
 def test_a_version_label_names_the_version() -> None:
-    """The label wins over the image's tag; versions are apart."""
+    """The label wins over the image's digest; versions are apart."""
     result = judge([view("a", labels={"sidelight.dev/version": "v2"}), view("b")])
-    assert {v.name for v in result.status.versions} == {"v2", "b42"}
+    assert {v.name for v in result.status.versions} == {"v2", VERSION}
 
 
 def test_the_transition_time_stays_while_the_status_stays() -> None:

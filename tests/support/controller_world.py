@@ -29,6 +29,10 @@ BEFORE = "2026-11-24T09:00:00Z"
 AFTER = "2026-11-24T11:00:00Z"
 IMAGE = "localhost/sidelight-sidecar:test"
 HASH = "0123456789ab"
+DIGEST = "b42" + "0" * 61
+"""Of the image of the pods' engines."""
+VERSION = f"sha256:{DIGEST[:12]}"
+"""What pods without a version label are."""
 INSTALLED = Installed("0.1.0", IMAGE, parse_time(CREATED))
 
 
@@ -145,7 +149,18 @@ def pod_body(
                 }
             ],
             "initContainerStatuses": [{"name": names.SIDECAR_CONTAINER, "ready": ready}],
+            "containerStatuses": [engine_status(image, runs=phase == "Running")],
         },
+    }  # fmt: skip
+
+
+def engine_status(image: str, *, runs: bool = True) -> Json:
+    """What the kubelet says of the engine's container."""
+    state = {"running": {}} if runs else {"waiting": {"reason": "PodInitializing"}}
+    return {
+        "name": "engine", "image": image, "ready": runs, "restartCount": 0, "started": runs,
+        "imageID": f"docker.io/{image.partition(':')[0]}@sha256:{DIGEST}" if runs else "",
+        "state": state,
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from sidelight_contract.summary import Summary
 from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model
 from sidelight_operator.controller.pods import PodView
+from sidelight_operator.controller.version import NOT_YET
 from sidelight_operator.verdict.comparison import proceed
 from sidelight_operator.verdict.ledger import Ledger, Reading
 
@@ -57,6 +58,8 @@ class Comparisons:
             block = self._ledgers[model.uid].close(_readings(own, answers), now)
         versions: dict[str, datetime] = {}
         for pod in own:
+            if pod.version == NOT_YET:
+                continue
             versions[pod.version] = min(pod.created, versions.get(pod.version, pod.created))
         return proceed(model.spec.compare, before(model), versions, block, now)
 

@@ -14,6 +14,7 @@ from sidelight_contract.sketch import Sketch
 from sidelight_contract.summary import Summary, Traffic, add_counts
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
+from sidelight_operator.controller.version import NOT_YET
 
 NOT_INFERENCE = "other"
 MAX_SERVED_MODELS = 10
@@ -106,7 +107,7 @@ def latency_status(sketch: Sketch) -> status.Latency | None:
 def version_statuses(
     answered: Iterable[tuple[PodView, Summary]],
 ) -> tuple[list[status.VersionStatus], Figures]:
-    """Each version's figures, and those of all together.
+    """Each version's figures, and those of all together, pods without a version among them.
 
     Versions with traffic in the window come first, among them the one with the youngest pod; past
     `MAX_VERSIONS` the last ones are counted in the whole only.
@@ -115,6 +116,8 @@ def version_statuses(
     youngest: dict[str, PodView] = {}
     for pod, summary in answered:
         versions.setdefault(pod.version, Figures()).add(summary)
+        if pod.version == NOT_YET:
+            continue
         known = youngest.setdefault(pod.version, pod)
         if (pod.created, pod.name) > (known.created, known.name):
             youngest[pod.version] = pod
@@ -122,7 +125,7 @@ def version_statuses(
     whole = Figures()
     for figures in versions.values():
         whole.merge(figures)
-    order = sorted(versions)
+    order = sorted(youngest)
     order.sort(key=lambda name: youngest[name].created, reverse=True)
     order.sort(key=lambda name: versions[name].window.requests == 0)
     shown = order[: status.MAX_VERSIONS]

@@ -13,11 +13,9 @@ from sidelight_contract.names import Reason
 from sidelight_operator.attach.plan import Candidate
 from sidelight_operator.attach.taps import Tap
 from sidelight_operator.controller.models import parse_time
+from sidelight_operator.controller.version import digest_of, engine_image, version_of
 from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import Json
-
-NO_VERSION = "unknown"
-_TAG_LIMIT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,7 @@ class PodView:
     injection: Injection
     image: str
     version: str
+    """"" while its engine has not started and no label names one (`version.py`)."""
     refusal: Refusal | None = None
     """Why it was not injected; None when it was."""
     workload: str = ""
@@ -111,6 +110,8 @@ class PodView:
     """The ephemeral container that observes it, of whatever ObservedModel."""
     candidate: Candidate | None = None
     """What would be attached to it."""
+    image_digest: str = ""
+    """The start of the digest of its engine's image."""
 
 
 def is_selected(pod: Json) -> bool:
@@ -136,8 +137,6 @@ def view_pod(
     metadata, status = pod["metadata"], pod.get("status", {})
     labels = metadata.get("labels") or {}
     injection = injection or _injection(metadata)
-    image = _engine_image(pod, injection.container)
-    label = next((labels[name] for name in version_labels if labels.get(name)), "")
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -147,13 +146,14 @@ def view_pod(
         model=labels.get(names.LABEL_MODEL, "") if is_injected(pod) else "",
         sidecar_ready=_sidecar_ready(status),
         injection=injection,
-        image=image,
-        version=label or image_tag(image) or NO_VERSION,
+        image=engine_image(pod, injection.container),
+        version=version_of(pod, injection.container, version_labels),
         refusal=refusal,
         workload=workload_of(metadata),
         ready=is_ready(status),
         resource_version=metadata.get("resourceVersion", ""),
         node=pod.get("spec", {}).get("nodeName", ""),
+        image_digest=digest_of(pod, injection.container),
     )
 
 
@@ -161,13 +161,6 @@ def is_ready(status: Json) -> bool:
     """Whether the status of a pod says that it is ready to serve."""
     conditions = status.get("conditions") or ()
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-
-
-def image_tag(image: str) -> str:
-    """The tag of an image, or the start of its digest; "" for a name without either."""
-    name, _, digest = image.partition("@")
-    tag = name.rsplit("/", 1)[-1].partition(":")[2]
-    return (tag or digest[:19])[:_TAG_LIMIT]
 
 
 def _injection(metadata: Json) -> Injection:
@@ -190,13 +183,6 @@ def injection_of(record: InjectionRecord) -> Injection:
         previous_image=record.previous_image,
         admin_port=record.admin_port,
     )
-
-
-def _engine_image(pod: Json, container: str) -> str:
-    containers = pod.get("spec", {}).get("containers") or []
-    others = [item for item in containers if item["name"] != names.SIDECAR_CONTAINER]
-    chosen = next((item for item in others if item["name"] == container), None)
-    return str((chosen or (others[0] if others else {})).get("image", ""))
 
 
 def _sidecar_ready(status: Json) -> bool:
