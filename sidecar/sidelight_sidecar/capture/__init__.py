@@ -1,0 +1,1 @@
+"""Records of exchanges: masked, spooled and shipped, in a process of its own."""
