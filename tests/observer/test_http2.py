@@ -372,6 +372,62 @@ def test_connection_that_ends_with_open_streams(ends: list[tuple[int, bytes]], e
     assert [e.error for e in observed(script).exchanges] == ["", error, error, error]
 
 
+@pytest.mark.parametrize("finish", [None, "stop"])
+def test_blank_answer_to_a_client_that_left_before_its_turn(finish: str | None) -> None:
+    """A stream that ends without a word is no answer to a client that has closed its side; with a
+    reason to end it is one.
+    """
+    pair = Http2Pair()
+    stream = pair.request(post(), ASK)
+    asked = list(pair.passed)
+    said = [sse({"model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})]
+    pair.answer(stream, reply(), *(said if finish else ()))
+    script = pair.script(asked).add(codec.CLIENT_EOF)
+    left_ns = script.frames[-1][2]
+    for _, data in pair.passed[len(asked) :]:
+        script.engine(data)
+    exchange = only(observed(script.add(codec.ENGINE_EOF).add(codec.CLOSED)))
+    if finish:
+        assert (exchange.code, exchange.error, exchange.left_ns) == (200, "", 0)
+    else:
+        assert (exchange.code, exchange.error) == (499, "client_disconnect")
+        assert exchange.left_ns == left_ns < exchange.engine_end_ns
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [(codec.CLIENT_EOF, b""), (codec.CLOSED, b"")],
+        [(codec.CLIENT_EOF, b""), (codec.RESET, b"engine"), (codec.CLOSED, b"")],
+        [(codec.RESET, b"engine"), (codec.CLOSED, b"")],
+        [(codec.RESET, b"client"), (codec.CLOSED, b"")],
+    ],
+)
+def test_streams_on_a_connection_that_the_engine_had_closed(
+    ending: list[tuple[int, bytes]], gives_up: bool
+) -> None:
+    """They raced its end: it was the engine that left, also where the client resets them then."""
+    pair = Http2Pair()
+    chat(pair)
+    before = len(pair.passed)
+    for _ in range(2):
+        stream = pair.request(post(), ASK)
+        if gives_up:
+            pair.client.reset_stream(stream, ErrorCodes.CANCEL)
+            pair.record(up=pair.client.data_to_send())
+    script = pair.script(pair.passed[:before]).add(codec.ENGINE_EOF)
+    for of_engine, data in pair.passed[before:]:
+        if not of_engine:
+            script.client(data)
+    for kind, payload in ending:
+        script.add(kind, payload)
+    kept = observed(script)
+    assert [(e.error, e.code) for e in kept.exchanges] == [
+        ("", 200), ("upstream_reset", 0), ("upstream_reset", 0),
+    ]  # fmt: skip
+
+
 def test_gap_ends_what_can_be_followed() -> None:
     """HPACK's state is lost; open exchanges are dropped, not reported as failed."""
     pair = Http2Pair()

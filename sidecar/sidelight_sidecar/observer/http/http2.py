@@ -81,8 +81,8 @@ class Http2Connection:
 
     kind = HTTP2
     __slots__ = (
-        "_client", "_context", "_engine", "_flow", "_goaway", "_last", "_linger", "_preface",
-        "_streams",
+        "_client", "_context", "_engine", "_engine_left", "_flow", "_goaway", "_last", "_linger",
+        "_preface", "_streams",
     )  # fmt: skip
 
     def __init__(self, flow: int, context: Context, linger: Callable[[], None]) -> None:
@@ -94,6 +94,7 @@ class Http2Connection:
         self._streams = Streams(context.budget)
         self._last = 0  # the newest stream of the client
         self._goaway = 1 << 31  # streams above are not processed
+        self._engine_left = False
         self._preface = PREFACE  # what of it is still to come
 
     def adopt(self, transaction: Transaction, settings: bytes) -> None:
@@ -177,6 +178,8 @@ class Http2Connection:
         stream = self._streams.get(part.stream)
         if stream is None:
             self._check_used(part.stream)
+        elif self._engine_left:
+            self._streams.fail(part.stream, at_ns, "upstream_reset")  # nobody was there to answer
         elif not stream.left_ns:
             self._streams.leave(part.stream, at_ns)
             self._linger()
@@ -289,6 +292,7 @@ class Http2Connection:
 
     def engine_ended(self, at_ns: int, client_left: bool) -> None:
         """The engine sends no more."""
+        self._engine_left = True
         for number in self._streams.above(0):
             self._streams.fail(
                 number, at_ns, "client_disconnect" if client_left else "upstream_reset"
