@@ -72,6 +72,28 @@ class Setting(StrEnum):
     BACKEND = "backend"
     """The engine under the engine, such as `pytorch` under trtllm-serve."""
 
+    # what engines tell of themselves and no argument says in one word
+    MAX_INPUT_LEN = "max_input_len"
+    """Tokens of a prompt, where that has a limit of its own."""
+    TRUNCATION = "truncation"
+    """Whether a prompt that is too long is cut."""
+    POOLING = "pooling"
+    KV_SCALES = "kv_scales"
+    """Whether scales of the KV cache are computed."""
+    STATE_DTYPE = "state_dtype"
+    """Of the states of a model that has some beside the KV cache (Mamba)."""
+    NUMERICS = "numerics"
+    """Switches that make results more exact, or always the same."""
+    PROFILE = "profile"
+    """Of several builds of the model, the one that was chosen (NIM)."""
+    SAMPLING = "sampling"
+    """What a request that does not say gets: `sampling.temperature` and so on."""
+    MODEL_VERSIONS = "model_versions"
+    """Of one model of several: `model_versions:NAME`; likewise `model_config` and, of Ollama's,
+    `quantization`."""
+    MODEL_CONFIG = "model_config"
+    """Digest of how a model is set up to compute (Triton)."""
+
 
 class ServedModel(msgspec.Struct, omit_defaults=True, frozen=True):
     """A name that the engine serves."""
