@@ -9,6 +9,7 @@ from observed import CHAT_STREAM, MS, Kept, Script, pipeline_of, request
 
 from sidelight_contract.names import DifferenceCause
 from sidelight_contract.summary import Compared, Reconciliation, decode_summary, encode_summary
+from sidelight_sidecar.frames import codec
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.reconcile.compare import Figure
@@ -107,3 +108,27 @@ def test_a_connection_that_is_not_read_is_no_proof_of_a_way_around_the_sidecar()
     said(pipeline, 5_002, 40, 9)
     said(pipeline, 10_003, 40, 9)
     assert pipeline.summary(20_000 * MS).reconciliation.causes == {"NotObserved": 1}
+
+
+def test_requests_that_were_in_flight_at_a_restart_of_the_observer_went_unobserved() -> None:
+    """Their connections were there before it; nobody is accused of a way around the sidecar. Once
+    one can be followed again, and the other is closed, there is no such excuse.
+    """
+    pipeline = pipeline_of(Kept())
+    restarted = [(0, codec.STATS, 0, -1, b'{"flows_gapped_no_observer":2,"observer_starts":2}')]
+    pipeline.feed(restarted)
+    there = [Script(flow).add(codec.GAP) for flow in (1, 2)]
+    for script in there:
+        pipeline.feed(script.frames)
+    said(pipeline, 30, 0, 0)
+    pipeline.feed(Script(1, at_ms=200).engine(*CHAT_STREAM).frames[1:])
+    said(pipeline, 5_031, 40, 9)
+    said(pipeline, 10_032, 40, 9)
+    assert pipeline.summary(20_000 * MS).reconciliation.causes == {"NotObserved": 1}
+
+    whole = Script(1, at_ms=20_000).client(request()).engine(*CHAT_STREAM).frames[1:]
+    pipeline.feed(whole)
+    pipeline.feed(Script(2, at_ms=20_000).close().frames[1:])
+    for at_ms, prompt in ((25_000, 51), (60_000, 51), (100_000, 91), (140_000, 91)):
+        said(pipeline, at_ms, prompt, 12)
+    assert pipeline.summary(200_000 * MS).reconciliation.causes == {"NotThroughSidecar": 1}

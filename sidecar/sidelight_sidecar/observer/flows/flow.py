@@ -56,14 +56,16 @@ class Surroundings:
         context: of transactions.
         opaque: the flows that are not read.
         lingering: those that wait for what an engine does about a reset (`Http2Connection`).
+        lost: those of which bytes are missing, and that were not picked up again.
     """
 
-    __slots__ = ("context", "lingering", "opaque")
+    __slots__ = ("context", "lingering", "lost", "opaque")
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.opaque = OpaqueFlows()
         self.lingering: set[Flow] = set()
+        self.lost: set[Flow] = set()
 
 
 class Flow:
@@ -177,6 +179,7 @@ class Flow:
     def _get_lost(self, at_ns: int) -> None:
         connection, self._connection = self._connection, None
         self._lost = True
+        self._around.lost.add(self)
         self._in_request = False
         if connection is not None:
             self._tell(at_ns, connection.lose)
@@ -195,6 +198,7 @@ class Flow:
             return
         self._known = True
         self._lost = False
+        self._around.lost.discard(self)
         self.from_client(data, at_ns, delay_ns)
 
     def _try(self, at_ns: int) -> None:
@@ -294,6 +298,7 @@ class Flow:
             self._tell(now_ns, self._connection.expire, now_ns)
 
     def _end(self, at_ns: int) -> None:
+        self._around.lost.discard(self)
         if self._opaque is not None:
             self._opaque.end(at_ns)
 

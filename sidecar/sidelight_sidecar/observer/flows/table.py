@@ -46,6 +46,11 @@ class FlowTable:
         return self._around.opaque
 
     @property
+    def lost(self) -> int:
+        """Open flows of which bytes are missing, and that were not picked up again."""
+        return len(self._around.lost)
+
+    @property
     def unparsed(self) -> int:
         """Flows that could not be followed, for whatever reason."""
         return self._around.opaque.total

@@ -40,7 +40,7 @@ class Unobserved(NamedTuple):
     connections: int = 0
     """Connections, in all, of which not everything was observed."""
     opaque: int = 0
-    """Those that are open and not read."""
+    """Those that are open and not read, or not read again since bytes of them were missed."""
 
 
 class Reconciler(Consumer):

@@ -21,7 +21,8 @@ def unobserved(flows: FlowTable) -> Unobserved:
         + relay.tap_gaps_timeout
         + relay.tap_flows_not_followed
     )
-    return Unobserved(connections, sum(kind.open for kind in flows.opaque.kinds.values()))
+    opaque = sum(kind.open for kind in flows.opaque.kinds.values())
+    return Unobserved(connections, opaque + flows.lost)
 
 
 def reconciliation_of(reconciler: Reconciler) -> summary.Reconciliation:
