@@ -8,8 +8,10 @@ Rules:
 3. A damaged end of a segment is skipped, and counted. After a start a new segment is begun: nothing
    is written behind what a crash left half written.
 4. A disk that is full: the oldest segment goes, and the entry is tried once more.
-5. A directory has one owner: nothing here guards it against a second.
-Memory: eight bytes for each entry, and one segment while it is looked through at a start.
+5. What is too old goes a segment at a time, and a segment grows for a sixteenth of the longest age
+   at most: nothing waits longer than a seventeenth over it.
+6. A directory has one owner: nothing here guards it against a second.
+Memory: sixteen bytes for each entry, and one segment while it is looked through at a start.
 """
 
 import contextlib
@@ -20,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sidelight_sidecar.capture.spool.queue import Entry, Places
-from sidelight_sidecar.capture.spool.segment import HEADER_BYTES, encode, entries, scan
+from sidelight_sidecar.capture.spool.segment import HEADER_BYTES, Read, encode, entries
 
 SEGMENTS = 16
 _PLACES = "places.json"
@@ -30,12 +32,16 @@ _SUFFIX = ".records"
 class _Segment:
     """A file, the number of its first entry, and where each entry ends."""
 
-    __slots__ = ("ends", "first", "path")
+    __slots__ = ("ends", "first", "path", "times")
 
-    def __init__(self, path: Path, first: int, ends: Iterable[int] = ()) -> None:
+    def __init__(self, path: Path, first: int, held: Iterable[Read] = ()) -> None:
         self.path = path
         self.first = first
-        self.ends = array("Q", ends)
+        self.ends = array("Q")
+        self.times = array("d")
+        for read in held:
+            self.ends.append(read.end)
+            self.times.append(read.at)
 
     @property
     def next(self) -> int:
@@ -50,13 +56,14 @@ class _Segment:
         place = number - self.first
         return self.ends[place - 1] if place else 0, self.ends[place]
 
-    def append(self, entry: bytes) -> bool:
+    def append(self, entry: bytes, at: float) -> bool:
         """Whether it is there whole; else nothing of it is."""
         try:
             with self.path.open("ab", buffering=0) as file:
                 file.truncate(self.size)
                 if file.write(entry) == len(entry):
                     self.ends.append(self.size + len(entry))
+                    self.times.append(at)
                     return True
         except OSError:
             pass
@@ -64,13 +71,14 @@ class _Segment:
             os.truncate(self.path, self.size)
         return False
 
-    def record(self, number: int) -> bytes | None:
-        """An entry's record; None: it cannot be read any more."""
+    def read(self, number: int) -> Entry | None:
+        """An entry; None: it cannot be read any more."""
         start, end = self.span(number)
         try:
             with self.path.open("rb", buffering=0) as file:
                 file.seek(start)
-                return next(entries(file.read(end - start)), None)
+                found = next(entries(file.read(end - start)), None)
+                return Entry(number, found.record, found.at) if found else None
         except OSError:
             return None
 
@@ -82,6 +90,7 @@ class DiskSpool:
         directory: made if it is not there.
         readers: their names.
         limit: bytes of all segments together.
+        age_seconds: how long a record may wait: a day unless told otherwise.
 
     Attributes:
         damaged: segments whose end, and entries that, could not be read, since the start.
@@ -90,9 +99,12 @@ class DiskSpool:
         OSError: the directory cannot be made or read.
     """
 
-    def __init__(self, directory: Path, readers: Iterable[str], limit: int) -> None:
+    def __init__(
+        self, directory: Path, readers: Iterable[str], limit: int, age_seconds: float = 86_400.0
+    ) -> None:
         self._directory = directory
         self._limit = limit
+        self._span_seconds = age_seconds / SEGMENTS
         self.damaged = 0
         directory.mkdir(parents=True, exist_ok=True)
         self._segments = self._found()
@@ -106,21 +118,22 @@ class DiskSpool:
         """See `Spool`."""
         return sum(segment.size for segment in self._segments)
 
-    def append(self, record: bytes) -> bool:
+    def append(self, record: bytes, at: float) -> bool:
         """See `Spool`."""
         if len(record) + HEADER_BYTES > self._limit // SEGMENTS:
             return False
-        entry = encode(record)
+        entry = encode(record, at)
         newest = self._segments[-1]
-        if newest.size + len(entry) > self._limit // SEGMENTS:
+        full = newest.size + len(entry) > self._limit // SEGMENTS
+        if full or (newest.times and at - newest.times[0] > self._span_seconds):
             self._begin(newest.next)
         while self.size + len(entry) > self._limit and len(self._segments) > 1:
             self._drop_oldest()
-        if self._segments[-1].append(entry):
+        if self._segments[-1].append(entry, at):
             return True
         if len(self._segments) > 1:
             self._drop_oldest()
-        return self._segments[-1].append(entry)
+        return self._segments[-1].append(entry, at)
 
     def read(self, reader: str, *, most: int, most_bytes: int) -> list[Entry]:
         """See `Spool`."""
@@ -133,8 +146,8 @@ class DiskSpool:
                 total += end - start - HEADER_BYTES
                 if found and (len(found) >= most or total > most_bytes):
                     return found
-                if (record := segment.record(number)) is not None:
-                    found.append(Entry(number, record))
+                if (entry := segment.read(number)) is not None:
+                    found.append(entry)
                 else:
                     self.damaged += 1
         return found
@@ -151,17 +164,33 @@ class DiskSpool:
         place = self._places.next[reader]
         return sum(max(0, one.next - max(place, one.first)) for one in self._segments)
 
+    def oldest(self, reader: str) -> float | None:
+        """See `Spool`."""
+        place = self._places.next[reader]
+        for segment in self._segments:
+            if place < segment.next:
+                return segment.times[max(place, segment.first) - segment.first]
+        return None
+
     def lost(self, reader: str) -> int:
         """See `Spool`."""
         return self._places.lost[reader]
 
+    def expire(self, before: float) -> None:
+        """See `Spool`."""
+        while self._segments[0].times and self._segments[0].times[-1] < before:
+            if len(self._segments) == 1:
+                self._begin(self._segments[0].next)
+            self._drop_oldest()
+
     def _found(self) -> list[_Segment]:
         segments = []
         for path in sorted(self._directory.glob(f"*{_SUFFIX}")):
-            seen = scan(path.read_bytes())
-            self.damaged += seen.damaged
-            if seen.ends and path.stem.isdecimal():
-                segments.append(_Segment(path, int(path.stem), seen.ends))
+            data = path.read_bytes()
+            segment = _Segment(path, int(path.stem) if path.stem.isdecimal() else 0, entries(data))
+            self.damaged += segment.size != len(data)
+            if segment.ends and path.stem.isdecimal():
+                segments.append(segment)
             else:
                 path.unlink()
         return segments

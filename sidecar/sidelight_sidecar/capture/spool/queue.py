@@ -6,6 +6,7 @@ Rules:
 2. Never more than the limit: the oldest entries go first, read or not; a reader that had not read
    them is told how many (`Reader.lost`).
 3. At least once: what was not acknowledged is read again by whoever comes next.
+4. Nothing waits for ever: what came before a time goes by `expire`.
 """
 
 from collections import deque
@@ -17,17 +18,18 @@ ENTRY_OVERHEAD = 128
 
 
 class Entry(NamedTuple):
-    """A record with its number."""
+    """A record with its number, and when it came (Unix seconds)."""
 
     number: int
     record: bytes
+    at: float
 
 
 class Spool(Protocol):
     """Where records wait."""
 
-    def append(self, record: bytes) -> bool:
-        """Let one more wait; False: it has no room, and never will."""
+    def append(self, record: bytes, at: float) -> bool:
+        """Let one more wait that came at a time; False: it has no room, and never will."""
 
     def read(self, reader: str, *, most: int, most_bytes: int) -> list[Entry]:
         """The next entries after the last that `reader` is done with: at least one if there is one,
@@ -40,8 +42,14 @@ class Spool(Protocol):
     def waiting(self, reader: str) -> int:
         """How many entries `reader` is not done with."""
 
+    def oldest(self, reader: str) -> float | None:
+        """When the first entry came that `reader` is not done with; None: none waits."""
+
     def lost(self, reader: str) -> int:
         """How many entries went before `reader` was done with them."""
+
+    def expire(self, before: float) -> None:
+        """Let go of what came before a time."""
 
     @property
     def size(self) -> int:
@@ -84,19 +92,19 @@ class MemorySpool:
 
     def __init__(self, readers: Iterable[str], limit: int) -> None:
         self._limit = limit
-        self._entries: deque[bytes] = deque()
+        self._entries: deque[tuple[float, bytes]] = deque()
         self._first = 0
         self._places = Places(readers)
         self.size = 0
 
-    def append(self, record: bytes) -> bool:
+    def append(self, record: bytes, at: float) -> bool:
         """See `Spool`."""
         cost = len(record) + ENTRY_OVERHEAD
         if cost > self._limit:
             return False
         while self.size + cost > self._limit:
             self._drop_oldest()
-        self._entries.append(record)
+        self._entries.append((at, record))
         self.size += cost
         return True
 
@@ -105,11 +113,11 @@ class MemorySpool:
         found: list[Entry] = []
         total = 0
         for number in range(self._places.next[reader], self._first + len(self._entries)):
-            record = self._entries[number - self._first]
+            at, record = self._entries[number - self._first]
             total += len(record)
             if found and (len(found) >= most or total > most_bytes):
                 break
-            found.append(Entry(number, record))
+            found.append(Entry(number, record, at))
         return found
 
     def done(self, reader: str, number: int) -> None:
@@ -122,11 +130,21 @@ class MemorySpool:
         """See `Spool`."""
         return self._first + len(self._entries) - self._places.next[reader]
 
+    def oldest(self, reader: str) -> float | None:
+        """See `Spool`."""
+        waits = self.waiting(reader)
+        return self._entries[-waits][0] if waits else None
+
     def lost(self, reader: str) -> int:
         """See `Spool`."""
         return self._places.lost[reader]
 
+    def expire(self, before: float) -> None:
+        """See `Spool`."""
+        while self._entries and self._entries[0][0] < before:
+            self._drop_oldest()
+
     def _drop_oldest(self) -> None:
-        self.size -= len(self._entries.popleft()) + ENTRY_OVERHEAD
+        self.size -= len(self._entries.popleft()[1]) + ENTRY_OVERHEAD
         self._first += 1
         self._places.gone(self._first - 1, self._first)
