@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight_contract.names import DifferenceCause
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
-from sidelight_sidecar.observer.reconcile.compare import Comparison, Figure
+from sidelight_sidecar.observer.reconcile.compare import COUNTERS, Comparison, Figure, restarted
 from sidelight_sidecar.observer.reconcile.ledger import MAX_MARKS, MAX_RECENT
 from sidelight_sidecar.observer.reconcile.reconciler import (
     EXACT_SECONDS,
@@ -247,6 +249,38 @@ def test_a_restart_of_the_engine_ends_no_span() -> None:
     assert world.reconciler.restarts == 1
     assert all(comparison.agrees for comparison in world.seen)
     assert world.seen[-1].since_ns > ns(22)
+
+
+@pytest.mark.parametrize("counter", COUNTERS)
+def test_counters_that_fall_within_a_process_are_a_restart(counter: str) -> None:
+    """An engine core that begins anew behind a server that stays."""
+    name, before, after = counter, 9.0, 3.0
+    fields = ({name: before}, {name: after})
+    if counter == "requests":
+        fields = ({"finished": {"stop": before}}, {"finished": {"stop": after}})  # type: ignore[dict-item]
+    first, second = (
+        EngineSample(asked_ns=at, at_ns=at, started_at=7.0, **said)  # type: ignore[arg-type]
+        for at, said in enumerate(fields)
+    )
+    assert restarted(first, second)
+    assert not restarted(second, first)
+    assert not restarted(first, first)
+
+
+@pytest.mark.parametrize("took_none", [True, False])
+def test_a_restart_that_the_counters_do_not_show_ends_no_span(took_none: bool) -> None:
+    """A young engine that fell and has counted more since than before: it took no connection
+    meanwhile, and does not say when it began. Without that sign it is a difference.
+    """
+    world = World([Request(7, 1), Request(23, 1, prompt=100, output=50), Request(60, 1)])
+    samples = itertools.count()
+    world.reconciler = Reconciler(
+        lambda: Unobserved(refused=int(took_none and next(samples) >= ns(25) // ns(STEP)))
+    )
+    world.run(120, restarted_at=22)
+    assert world.reconciler.restarts == 0
+    assert all(comparison.agrees for comparison in world.seen) == took_none
+    assert len(world.seen) == (2 if took_none else 3)
 
 
 def test_the_first_span_ends_as_soon_as_all_is_quiet_and_later_ones_are_longer() -> None:

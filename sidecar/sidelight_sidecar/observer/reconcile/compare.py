@@ -75,11 +75,16 @@ class Comparison(NamedTuple):
         return all(figure.agrees for figure in self.figures.values())
 
 
+COUNTERS = ("prompt_tokens", "computed_prompt_tokens", "output_tokens", "requests", "ttft_count")
+"""Whole numbers alone: a sum of times may fall by its last bit."""
+
+
 def restarted(before: EngineSample, after: EngineSample) -> bool:
-    """Whether the engine began to count anew between two samples."""
-    if before.started_at is not None and after.started_at is not None:
-        return abs(before.started_at - after.started_at) > 1
-    for name in ("prompt_tokens", "computed_prompt_tokens", "output_tokens", "requests"):
+    """Whether the engine began to count anew between two samples: as its process, or within it."""
+    starts = before.started_at, after.started_at
+    if starts[0] is not None and starts[1] is not None and abs(starts[0] - starts[1]) > 1:
+        return True
+    for name in COUNTERS:
         earlier, later = getattr(before, name), getattr(after, name)
         if earlier is not None and later is not None and later < earlier:
             return True

@@ -8,7 +8,7 @@ Rules:
    in flight have ended, and they widen the bounds.
 4. An engine without metrics is held against the times in its own answers (`own_words`).
 5. A span in which neither side saw anything is none. One across a restart of the engine is given
-   up.
+   up; so is one in which it took no connections, if it does not say when it began.
 6. A sample is judged by only when the one after it is there: frames come up to 50 ms late.
 """
 
@@ -41,6 +41,8 @@ class Unobserved(NamedTuple):
     """Connections, in all, of which not everything was observed."""
     opaque: int = 0
     """Those that are open and not read, or not read again since bytes of them were missed."""
+    refused: int = 0
+    """Connections, in all, that the engine did not take."""
 
 
 class Reconciler(Consumer):
@@ -60,6 +62,7 @@ class Reconciler(Consumer):
         self._ledger = Ledger()
         self._own_words = OwnWords()
         self._base = 0
+        self._refused = 0
         self.last: Comparison | None = None
         self.spans = {True: 0, False: 0}
         self.causes: dict[DifferenceCause, int] = {}
@@ -92,6 +95,7 @@ class Reconciler(Consumer):
         """Take a sample, and compare where a span has come to its end."""
         ledger = self._ledger
         self.samples += 1
+        unobserved = self._unobserved()
         if ledger.newest >= 0:
             before = ledger.mark(ledger.newest).sample
             if sample.asked_ns - before.at_ns < SPACING_SECONDS * 1e9:
@@ -99,7 +103,9 @@ class Reconciler(Consumer):
             if restarted(before, sample):
                 self.restarts += 1
                 self._base = ledger.newest + 1
-        unobserved = self._unobserved()
+            elif sample.started_at is None and unobserved.refused > self._refused:
+                self._base = ledger.newest + 1  # its counters may have passed what they were
+        self._refused = unobserved.refused
         ledger.add(Mark(sample, unobserved.connections, unobserved.opaque))
         self._base = max(self._base, ledger.oldest)
         end = self._end_of_span()

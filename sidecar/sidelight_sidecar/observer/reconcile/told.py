@@ -22,7 +22,7 @@ def unobserved(flows: FlowTable) -> Unobserved:
         + relay.tap_flows_not_followed
     )
     opaque = sum(kind.open for kind in flows.opaque.kinds.values())
-    return Unobserved(connections, opaque + flows.lost)
+    return Unobserved(connections, opaque + flows.lost, relay.connect_errors)
 
 
 def reconciliation_of(reconciler: Reconciler) -> summary.Reconciliation:
