@@ -1,0 +1,1 @@
+"""What one finished exchange is when it leaves the observer: the format of records."""
