@@ -58,3 +58,14 @@ def test_a_block_in_which_the_controller_stood_still_is_not_used():
     late = NOW + LONGEST + timedelta(seconds=1)
     assert ledger.close([reading("a", 50)], late) is None
     assert counts(ledger.close([reading("a", 51)], late + BLOCK)) == {"v1": 1}
+
+
+def test_a_clock_that_is_set_back_costs_a_block_and_not_all_until_then():
+    """Nobody knows how long that block was; the next one begins at once."""
+    ledger = Ledger()
+    ledger.close([reading("a", 1)], NOW)
+    early = NOW - timedelta(hours=1)
+    assert ledger.due(early)
+    assert ledger.close([reading("a", 50)], early) is None
+    assert not ledger.due(early + BLOCK / 2)
+    assert counts(ledger.close([reading("a", 51)], early + BLOCK)) == {"v1": 1}

@@ -40,8 +40,10 @@ class Ledger:
         self._before: dict[tuple[str, str], Sequence[Stratum]] = {}
 
     def due(self, now: datetime) -> bool:
-        """Whether a block is to be closed, or the first to be begun."""
-        return self._began is None or now - self._began >= BLOCK
+        """Whether a block is to be closed, or the first to be begun; a clock that was set back must
+        not hold it open until then.
+        """
+        return self._began is None or not timedelta(0) <= now - self._began < BLOCK
 
     def close(self, readings: Iterable[Reading], now: datetime) -> dict[str, list[Stratum]] | None:
         """What came in the block that ends now, by version; None for none. The next begins."""
@@ -53,6 +55,6 @@ class Ledger:
             self._before[known] = reading.rows
             if known in before:
                 add_since(versions.setdefault(reading.version, {}), before[known], reading.rows)
-        if began is None or now - began > LONGEST:
+        if began is None or not timedelta(0) <= now - began <= LONGEST:
             return None
         return {version: list(rows.values()) for version, rows in versions.items()}
