@@ -1,0 +1,1 @@
+"""Where records go: one small adapter a kind of sink."""

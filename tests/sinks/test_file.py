@@ -1,0 +1,127 @@
+"""Records in files: whole, rotated, and never more than is allowed."""
+
+import asyncio
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
+from sidelight_sidecar.capture.sinks.file import GROWING, SUFFIX, FileSettings, FileSink
+from sidelight_sidecar.capture.spool.queue import Entry
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+class Usage(NamedTuple):
+    """As `shutil.disk_usage` tells it."""
+
+    total: int
+    used: int
+    free: int
+
+
+class Clock:
+    """Unix seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.time = 1_764_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def send(sink: FileSink, *records: bytes) -> Delivery:
+    """What came of sending them as one batch."""
+    entries = [Entry(number, record, 0.0) for number, record in enumerate(records)]
+    return asyncio.run(sink.send(entries))
+
+
+def lines(directory: Path) -> list[bytes]:
+    """Of all files, the growing one included, in order."""
+    return [
+        line
+        for path in sorted(directory.iterdir())
+        for line in zstd.decompress(path.read_bytes()).splitlines()
+    ]
+
+
+def noise(number: int) -> bytes:
+    """128 bytes that do not shrink much."""
+    return hashlib.sha512(b"%d" % number).hexdigest().encode()
+
+
+def test_batches_are_appended_and_each_is_readable_at_once(tmp_path: Path):
+    """Two batches, one file that still grows."""
+    sink = FileSink("file", tmp_path, FileSettings(), Clock())
+    assert send(sink, b'{"id":1}', b'{"id":2}').outcome is Outcome.DELIVERED
+    assert send(sink, b'{"id":3}').outcome is Outcome.DELIVERED
+    (path,) = tmp_path.iterdir()
+    assert path.name.endswith(SUFFIX + GROWING)
+    assert lines(tmp_path) == [b'{"id":1}', b'{"id":2}', b'{"id":3}']
+
+
+def test_a_file_ends_by_size_and_by_age(tmp_path: Path):
+    """Ended files have no `.open`; a quiet one is ended by the clock."""
+    clock = Clock()
+    sink = FileSink("file", tmp_path, FileSettings(max_file_bytes=1), clock)
+    send(sink, b"one")
+    send(sink, b"two")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".zst", ".zst"]
+    old = FileSink("file", tmp_path / "old", FileSettings(max_file_seconds=600), clock)
+    send(old, b"one")
+    clock.time += 599
+    old.end_old_file()
+    assert [path.suffix for path in (tmp_path / "old").iterdir()] == [GROWING]
+    clock.time += 1
+    old.end_old_file()
+    assert [path.suffix for path in (tmp_path / "old").iterdir()] == [".zst"]
+
+
+def test_all_files_together_stay_within_the_limit_and_the_oldest_go(tmp_path: Path):
+    """What is left are the newest."""
+    settings = FileSettings(max_file_bytes=1, max_bytes=1000)
+    sink = FileSink("file", tmp_path, settings, Clock())
+    for number in range(50):
+        send(sink, b"%d %s" % (number, noise(number)))
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+    kept = [int(line.split()[0]) for line in lines(tmp_path)]
+    assert kept[-1] == 49
+    assert sink.deleted > 30
+
+
+def test_a_file_system_that_is_nearly_full_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The batch waits; nothing is written."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000))
+    delivery = send(FileSink("file", tmp_path, FileSettings(), Clock()), b"one")
+    assert (delivery.outcome, delivery.why) == (Outcome.LATER, "file system nearly full")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path):
+    """By the system's own words, which hold no record."""
+    (tmp_path / "taken").write_text("a file")
+    sink = FileSink("file", tmp_path / "taken", FileSettings(), Clock())
+    assert send(sink, b"one") == (Outcome.LATER, "File exists", None)
+
+
+def test_what_a_crash_left_growing_is_ended_and_not_written_behind(tmp_path: Path):
+    """A half-written frame stays alone in its file."""
+    first = FileSink("file", tmp_path, FileSettings(), Clock())
+    send(first, b"one")
+    (growing,) = tmp_path.iterdir()
+    growing.write_bytes(growing.read_bytes() + b"\x28\xb5\x2f\xfd half")
+    later = Clock()
+    later.time += 60
+    send(FileSink("file", tmp_path, FileSettings(), later), b"two")
+    ended, grows = sorted(tmp_path.iterdir())
+    assert ended.name == growing.name.removesuffix(GROWING)
+    assert zstd.decompress(grows.read_bytes()) == b"two\n"
