@@ -7,6 +7,7 @@ Rules:
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -82,6 +83,16 @@ def add(mine: Counts, theirs: Counts) -> None:
                 into.bad += count.bad
 
 
+def _take_away(mine: Counts, theirs: Counts) -> None:
+    """Names of which nothing is left are left out."""
+    for name, count in theirs.items():
+        if (from_ := mine.get(name)) is not None:
+            from_.good = max(0, from_.good - count.good)
+            from_.bad = max(0, from_.bad - count.bad)
+            if not from_.requests:
+                del mine[name]
+
+
 class SloSlice(msgspec.Struct, array_like=True):
     """What ended in one slice of time."""
 
@@ -110,6 +121,19 @@ class SloHistory(msgspec.Struct, omit_defaults=True):
         for length in RINGS:
             for part in other.rings.get(length, ()):
                 self._put(length, part.number, part.counts)
+
+    def without(self, parts: Iterable["SloHistory"]) -> "SloHistory":
+        """What is left of it without `parts`, which one observer counted beside it."""
+        left = SloHistory()
+        left.merge(self)
+        for part in parts:
+            for length, ring in left.rings.items():
+                less = {there.number: there.counts for there in part.rings.get(length, ())}
+                for mine in ring:
+                    _take_away(mine.counts, less.get(mine.number, {}))
+        for length, ring in left.rings.items():
+            left.rings[length] = [mine for mine in ring if mine.counts]
+        return left
 
     def forget(self, unix_seconds: float) -> None:
         """Drop what is older than its ring is long, and what is not yet: a clock that is ahead by
@@ -158,4 +182,7 @@ class SloReport(msgspec.Struct, omit_defaults=True):
     counts: Counts = {}
     """Since then."""
     history: SloHistory = msgspec.field(default_factory=SloHistory)
-    """Only for who asks for `/summary?slo_history=1`."""
+    """Only for who asks for `/summary?slo_history=1`, as `adapters` is."""
+    adapters: dict[str, SloHistory] = {}
+    """The parts of `history` that are of the adapters in `SidecarState.adapters`, where they had
+    judged requests."""

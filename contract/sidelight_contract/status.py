@@ -156,6 +156,10 @@ class Tokens(StatusPart):
 
     prompt: int = Field(description="Prompt tokens, from the engine's `usage`.")
     output: int = Field(description="Output tokens, from the engine's `usage`.")
+    cached_prompt: int = Field(
+        default=0, description="Of `prompt`, those that came from the engine's cache."
+    )
+    reasoning: int = Field(default=0, description="Of `output`, those that were reasoning.")
     tokenized_prompt: int = Field(
         default=0,
         description="Prompts of requests without `usage`, counted by the engine's own tokenizer; "
@@ -173,11 +177,32 @@ class Tokens(StatusPart):
     )
 
 
+class AbandonedStatus(StatusPart):
+    """Requests whose client left before the answer had ended, and what they had cost by then."""
+
+    requests: int = Field(description="How many there were.")
+    phases: dict[str, int] = Field(
+        default_factory=dict,
+        description="By what was under way: upload, queued, prefill, decode, unknown.",
+    )
+    engine_stopped: int = Field(
+        default=0, description="Of them, those where the engine was seen to stop."
+    )
+    tokens: Tokens = Field(
+        description="Their prompts, and the output that had been sent: part of the version's "
+        "`tokens`."
+    )
+
+
 class Identity(StatusPart):
     """What answered under this version name."""
 
     served_models: list[str] = Field(
         default_factory=list, description="Model names in the engine's answers; at most 10."
+    )
+    parent: str = Field(
+        default="",
+        description="The model that it is an adapter (LoRA) of; empty: it is none.",
     )
     image: str = Field(default="", description="Image of the engine's container.")
     engine: str = Field(default="", description="Type of the engine.")
@@ -230,23 +255,70 @@ class SLOStatus(StatusPart):
 
 
 class VersionStatus(StatusPart):
-    """One version of the model: who it is and how it does."""
+    """One version of the model: who it is and how it does. `<version>/<adapter>` is an adapter
+    (LoRA) that pods of this version serve: its requests are not in the version's own figures.
+    """
 
-    name: str = Field(description="From `spec.version.labels`, else the engine's image tag.")
+    name: str = Field(
+        description="From `spec.version.labels`, else the start of the digest of the engine's "
+        "image, such as sha256:0123456789ab; its tag where no digest is known."
+    )
+    state: Literal["Serving", "Silent", "Ended"] = Field(
+        default="Serving",
+        description="Serving: its pods answered in the last round. Silent: it has pods that did "
+        "not. Ended: no pod has it any more. Of the last two everything here is as it was told "
+        "last; what has ended is shown for 24 hours.",
+    )
+    last_seen: str | None = Field(
+        default=None,
+        description="Where it is not Serving: since when.",
+        json_schema_extra={"format": "date-time"},
+    )
     identity: Identity = Field(description="What answered under this name.")
-    pods: int = Field(description="Pods of this version whose sidecar answered.")
+    pods: int = Field(
+        description="Pods of this version whose sidecar answered; of an adapter, those that had "
+        "requests for it."
+    )
     since: str = Field(
         description="Since when `requests`, `errors` and `tokens` count: the oldest start of a "
         "sidecar among them. A pod that ends takes its counts with it.",
         json_schema_extra={"format": "date-time"},
     )
     requests: int = Field(description="Requests since `since`.")
+    streamed: int = Field(default=0, description="Of them, those answered as a stream.")
     errors: dict[str, int] = Field(
         default_factory=dict, description="Of them, those with an error, by class."
     )
+    finish_reasons: dict[str, int] = Field(
+        default_factory=dict,
+        description="Why generation ended, by choice: stop, length, tool_calls, content_filter, "
+        "abort, error, other.",
+    )
+    empty: int = Field(
+        default=0, description="Of the requests, those that ended well with an empty answer."
+    )
+    without_usage: int = Field(
+        default=0,
+        description="Of the requests, those that ended well and of which the engine told no "
+        "`usage`: what `tokens.prompt` and `tokens.output` lack.",
+    )
+    abandoned: AbandonedStatus | None = Field(
+        default=None, description="Of the requests, those that their client left."
+    )
     tokens: Tokens = Field(description="Tokens since `since`.")
+    coverage: str = Field(
+        default="",
+        description="Of the requests that its pods' sidecars saw begin since `since`, the share "
+        "that they saw end, rounded down: `100%` says all, and the figures rest on these. Empty: "
+        "there were none.",
+    )
+    requests_lost: int = Field(
+        default=0, description="Those that they did not see end; they are in no figure."
+    )
     connections_not_observed: int = Field(
-        default=0, description="Connections since `since` of which bytes were not observed."
+        default=0,
+        description="Connections since `since` of which bytes were not observed, or that could "
+        "not be read. What was asked on them is in no share.",
     )
     window: Traffic = Field(description="Figures over the last minutes.")
     slo: list[SLOFigure] = Field(
@@ -282,6 +354,7 @@ class AutopsyStatus(StatusPart):
     pod: str = Field(description="The pod that it went to.")
     at: str = Field(description="When it began.", json_schema_extra={"format": "date-time"})
     model: str = Field(description="The served model.")
+    version: str = Field(default="", description="The version, as in `status.versions`.")
     duration: str = Field(description="How long it took, such as `12.3s`.")
     cause: str = Field(description="In one word; docs/autopsy.md lists all.")
     message: str = Field(description="The cause with its evidence, in a sentence.")
@@ -344,7 +417,8 @@ class ObservedModelStatus(StatusPart):
     )
     versions: list[VersionStatus] = Field(
         default_factory=list,
-        description=f"Newest traffic first; at most {MAX_VERSIONS}.",
+        description="Newest traffic first, then those that are silent, then those that ended; at "
+        f"most {MAX_VERSIONS}, and adapters take what places pods' versions leave.",
     )
     slo: SLOStatus | None = Field(
         default=None, description="How requests do against `spec.slo`, where it is set."

@@ -40,6 +40,22 @@ def test_histories_add_up_in_any_order_and_grouping(a, b, c):
     assert shown(one) == shown(other) == shown(history(sorted(a + b + c)))
 
 
+@given(requests, requests, requests)
+def test_what_is_taken_out_of_a_history_leaves_the_rest(a, b, c):
+    """As if only the rest had been counted; the whole is not touched."""
+    whole, parts = history(sorted(a + b + c)), [history(sorted(a)), history(sorted(b))]
+    before = shown(whole)
+    assert shown(whole.without(parts)) == shown(history(sorted(c)))
+    assert shown(whole) == before
+    assert shown(together(whole.without(parts), *parts)) == before
+
+
+def test_more_than_there_was_cannot_be_taken_out():
+    """A sidecar that tells nonsense makes no negative counts."""
+    small, large = history([(NOW, "e2e", True)]), history([(NOW, "e2e", True)] * 3)
+    assert not any(small.without([large, large]).rings.values())
+
+
 @given(requests)
 def test_a_ring_holds_its_span_and_nothing_that_is_older(what):
     """To within a slice: the last 290 to 300 seconds, 59 to 60 minutes, 23.75 to 24 hours."""

@@ -12,6 +12,7 @@ from reconcile_world import Sidecars
 
 from sidelight_contract.names import Reason
 from sidelight_contract.slo import FAULTS, SloCount, SloHistory, SloReport, SloSettings, add
+from sidelight_contract.summary import Traffic
 from sidelight_operator.controller.models import parse_model, parse_time
 from sidelight_operator.controller.objects import sidecar_config
 from sidelight_operator.controller.pods import Refusal
@@ -36,12 +37,15 @@ class Pod:
         self.boot = f"{self.name}-{self.boots}"
         self.counts: dict[str, SloCount] = {}
         self.history = SloHistory()
+        self.adapters: dict[str, SloHistory] = {}
 
-    def serve(self, now: datetime, good: int, bad: int) -> None:
+    def serve(self, now: datetime, good: int, bad: int, adapter: str = "") -> None:
         counts = {name: SloCount(good, bad) for name in ("ttft", "all")}
         counts["errors"] = SloCount(good + bad, 0)
         add(self.counts, counts)
         self.history.take(now.timestamp(), counts)
+        if adapter:
+            self.adapters[adapter].take(now.timestamp(), counts)
 
     def body(self) -> Json:
         return pod_body(self.name, labels={"sidelight.dev/version": self.version}, ip=self.ip)
@@ -76,7 +80,10 @@ class World:
             for pod in self.pods:
                 told = summary()
                 told.sidecar.boot_id = pod.boot
-                told.slo = SloReport(self.revision, 0.0, pod.counts, pod.history)
+                told.slo = SloReport(self.revision, 0.0, pod.counts, pod.history, pod.adapters)
+                for name in pod.adapters:
+                    told.sidecar.adapters[name] = "smollm2"
+                    told.total.append(Traffic(model=name, operation="chat", requests=1))
                 self.sidecars.by_address[pod.ip] = told
             await self.reconciler.round()
             self.now += timedelta(seconds=seconds)
@@ -122,6 +129,22 @@ async def test_status_has_attainment_budget_and_burn_for_the_whole_and_each_vers
     await world.rounds()
     assert world.condition == ("False", "ErrorBudgetSpent")
     assert world.status["slo"]["errorBudgetLeft"].startswith("-")
+
+
+async def test_an_adapter_has_figures_of_its_own_and_the_model_those_without_it() -> None:
+    """The whole has both; when its sidecar ends they stay with whom they were told of."""
+    world = World()
+    pod = world.pod("a", "v1")
+    pod.adapters["sql"] = SloHistory()
+    pod.serve(world.now, 90, 2)
+    pod.serve(world.now, 3, 5, "sql")
+    for _ in range(2):
+        await world.rounds()
+        assert [world.figures()["all"][key] for key in ("good", "bad")] == [93, 7]
+        assert [world.version("v1")["all"][key] for key in ("good", "bad")] == [90, 2]
+        assert [world.version("v1/sql")["all"][key] for key in ("good", "bad")] == [3, 5]
+        pod.restart()
+        pod.adapters["sql"] = SloHistory()
 
 
 async def test_a_restarted_controller_has_the_same_figures_of_pods_that_live() -> None:
@@ -233,7 +256,7 @@ def test_memory_of_ended_versions_is_bounded_and_the_whole_loses_nothing() -> No
     for number in range(3 * MAX_ENDED):
         history = SloHistory()
         history.take(now.timestamp(), {"all": SloCount(1, 1)})
-        reading = SloReading(f"u{number}", "b", f"v{number}", SloReport("r", history=history))
+        reading = SloReading(f"u{number}", "b", "r", {f"v{number}": history})
         ledger.take("r", [reading], [f"u{number}"], now)
     found = ledger.histories()
     assert len(found) <= MAX_ENDED + 2

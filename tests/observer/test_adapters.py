@@ -8,7 +8,8 @@ import pytest
 from observed import Kept, Script, answer, pipeline_of, request
 
 from sidelight_contract.identity import MAX_ADAPTERS, RuntimeIdentity, ServedModel
-from sidelight_contract.summary import decode_summary, encode_summary
+from sidelight_contract.slo import SLOS, SloCount, SloHistory, SloSettings
+from sidelight_contract.summary import MAX_SUMMARY_BYTES, decode_summary, encode_summary
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.metrics.labels import OTHER_MODEL, Labels
@@ -103,6 +104,54 @@ def test_request_whose_end_was_not_seen_is_lost_and_in_no_other_figure(
     operation = "chat" if lost else "other"
     expected = f'sidelight_requests_lost_total{{operation="{operation}"}} 1.0'
     assert expected in pipeline.exposition().decode()
+
+
+def chats(*models: str, flow: int = 7, at_ms: float = 0) -> Script:
+    """A chat answered by each of these, one after another."""
+    script = Script(flow, at_ms)
+    for model in models:
+        body = {"model": model, "choices": [], "usage": {"completion_tokens": 1}}
+        script.client(request(b"{}")).engine(answer(body))
+    return script
+
+
+def judged(rings: SloHistory) -> int:
+    """Requests of the last five minutes; the pipelines of these tests begin at this time."""
+    counts = rings.over(10, 1_700_000_000)
+    return counts["all"].requests if counts else 0
+
+
+def test_adapters_have_rings_of_their_own_and_all_are_in_the_whole() -> None:
+    """Also of what ended before the engine said who is one; the model's are the difference."""
+    pipeline = pipeline_of(Kept(), slo=SloSettings(e2e=10.0))
+    pipeline.feed(chats("base", "sql").frames)
+    pipeline.identity = serves("sql", "poems")
+    pipeline.feed(chats("sql", "poems", "base", flow=8, at_ms=100).frames)
+    told = decode_summary(encode_summary(pipeline.summary(10**9, slo_history=True))).slo
+    assert judged(told.history) == 5
+    assert {name: judged(rings) for name, rings in told.adapters.items()} == {"sql": 2, "poems": 1}
+    assert judged(told.history.without(told.adapters.values())) == 2
+    assert not pipeline.summary(10**9).slo.adapters
+
+
+def test_rings_are_few_and_small_whatever_answers() -> None:
+    """Before and after the engine has said who is an adapter; the whole misses none."""
+    pipeline = pipeline_of(Kept(), slo=SloSettings(e2e=10.0), max_model_labels=1000)
+    names = [f"m{number}" for number in range(3 * MAX_ADAPTERS)]
+    pipeline.feed(chats(*names).frames)
+    assert pipeline.summary(10**9, slo_history=True).slo.adapters == {}
+    late = [f"a{number}" for number in range(2 * MAX_ADAPTERS)]
+    pipeline.identity = serves(*late)
+    pipeline.feed(chats(*late, flow=8, at_ms=2000).frames)
+    told = pipeline.summary(4 * 10**9, slo_history=True)
+    assert list(told.slo.adapters) == list(told.sidecar.adapters) == late[:MAX_ADAPTERS]
+    assert judged(told.slo.history) == len(names) + len(late)
+    full = SloHistory()
+    every = {name: SloCount(999_999, 999_999) for name in SLOS}
+    for second in range(0, 2 * 86_400, 5):
+        full.take(second, every)
+    told.slo.adapters = dict.fromkeys(told.slo.adapters, full)
+    assert len(encode_summary(told)) < MAX_SUMMARY_BYTES / 4
 
 
 def test_summary_tells_identity_and_adapters() -> None:

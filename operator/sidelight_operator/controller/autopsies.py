@@ -7,6 +7,7 @@ from sidelight_contract.autopsy import Autopsy, Cause, worst
 from sidelight_contract.durations import format_duration
 from sidelight_contract.status import MAX_AUTOPSIES, MAX_AUTOPSY_TEXT, AutopsyStatus
 from sidelight_contract.summary import Summary
+from sidelight_operator.controller.adapters import MODEL, adapter_version
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
 
@@ -19,18 +20,19 @@ _LATEST = 253402300799.0
 
 def autopsy_statuses(answered: Iterable[tuple[PodView, Summary]]) -> list[AutopsyStatus]:
     """The worst of all pods: the slowest first, then those that failed last."""
-    pods: dict[int, PodView] = {}
+    pods: dict[int, tuple[PodView, str]] = {}
     told: list[Autopsy] = []
     for pod, summary in answered:
         for autopsy in filter(_remarkable, worst(summary.autopsies)):
-            pods[id(autopsy)] = pod
+            adapter = autopsy.model if autopsy.model in summary.sidecar.adapters else MODEL
+            pods[id(autopsy)] = pod, adapter_version(pod.version, adapter)
             told.append(autopsy)
     kept = worst(told)
     failed = [autopsy for autopsy in kept if autopsy.error]
     slow = [autopsy for autopsy in kept if not autopsy.error]
     slow = slow[: MAX_AUTOPSIES - min(_PLACES_OF_FAILED, len(failed))]
     shown = [*slow, *failed][:MAX_AUTOPSIES]
-    return [_status(pods[id(autopsy)], autopsy) for autopsy in shown]
+    return [_status(*pods[id(autopsy)], autopsy) for autopsy in shown]
 
 
 def _remarkable(autopsy: Autopsy) -> bool:
@@ -39,12 +41,13 @@ def _remarkable(autopsy: Autopsy) -> bool:
     return bool(autopsy.error) or known or autopsy.times_usual >= REMARKABLE
 
 
-def _status(pod: PodView, autopsy: Autopsy) -> AutopsyStatus:
+def _status(pod: PodView, version: str, autopsy: Autopsy) -> AutopsyStatus:
     at = min(max(autopsy.at, 0.0), _LATEST)
     return AutopsyStatus(
         pod=pod.name,
         at=format_time(datetime.fromtimestamp(at, UTC)),
         model=autopsy.model[:128],
+        version=version,
         duration=format_duration(max(0, autopsy.duration_ms) / 1000),
         cause=autopsy.cause[:64],
         message=autopsy.said[:MAX_AUTOPSY_TEXT],

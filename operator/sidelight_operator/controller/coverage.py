@@ -1,4 +1,4 @@
-"""From the counters of taps to the coverage in a status. Pure."""
+"""How much of what there was is in the figures. Pure."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ def coverage_status(summaries: Iterable[Summary]) -> status.Coverage | None:
     packets = sum(relay.tap_packets for relay in relays)
     lost = sum(relay.tap_packets_dropped for relay in relays)
     return status.Coverage(
-        captured=_share(packets - lost, packets),
+        captured=share(packets - lost, packets),
         packets_lost=lost,
         bytes_lost=sum(relay.tap_bytes_lost for relay in relays),
         gaps=sum(
@@ -27,7 +27,7 @@ def coverage_status(summaries: Iterable[Summary]) -> status.Coverage | None:
     )
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
     """In percent, rounded down: `100%` says that nothing was lost, and that alone."""
     hundredths = part * _HUNDREDTHS // whole if whole else _HUNDREDTHS
     return f"{hundredths / 100:g}%"

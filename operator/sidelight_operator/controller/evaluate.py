@@ -20,6 +20,7 @@ from sidelight_contract.status import (
     NotObservedPod,
     ObservedModelStatus,
     Pods,
+    VersionStatus,
 )
 from sidelight_contract.summary import Summary
 from sidelight_operator.controller import comparing
@@ -27,12 +28,14 @@ from sidelight_operator.controller.agreement import metrics_agree
 from sidelight_operator.controller.autopsies import autopsy_statuses
 from sidelight_operator.controller.breaker import Breaker
 from sidelight_operator.controller.coverage import coverage_status
-from sidelight_operator.controller.figures import Figures, traffic_status, version_statuses
+from sidelight_operator.controller.ended import versions_before, with_untold
+from sidelight_operator.controller.figures import Figures, traffic_status
 from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model, format_time
 from sidelight_operator.controller.objectives import Objectives
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rollout import RolloutPlan
+from sidelight_operator.controller.versions import Versions, versions_of
 
 STARTING = timedelta(minutes=2)
 """A younger pod that is not running or ready yet is starting: in the status, but no Event."""
@@ -115,7 +118,8 @@ def evaluate(
         for pod in pods
         if refusals[pod.uid] is None and isinstance(answer := answers[pod.uid], Summary)
     ]
-    versions, whole = version_statuses(answered)
+    versions = versions_of(answered)
+    whole = versions.whole
     conditions = (
         _ready(pods, missing, problem),
         _injected(model, pods),
@@ -134,7 +138,7 @@ def evaluate(
         breaker=list(breaker.entries),
         window_seconds=WINDOW_SECONDS,
         traffic=traffic_status(whole) if answered else None,
-        versions=versions,
+        versions=_versions(model, versions, [pod.version for pod, _ in missing], now),
         autopsy=autopsy_statuses(answered),
         compare=compare,
     )
@@ -149,6 +153,18 @@ def evaluate(
         ),
         not_observed=Counter(why.reason for _, why in missing),
     )
+
+
+def _versions(
+    model: Model, versions: Versions, unheard: Sequence[str], now: datetime
+) -> list[VersionStatus]:
+    """Those of this round, and those that it does not tell of any more."""
+    before = versions_before(model)
+    if model.spec is None:  # then no pod was looked for
+        return with_untold(before, versions.shown, versions.names, None, now)
+    if model.spec.slo is None:
+        before = [version.model_copy(update={"slo": []}) for version in before]
+    return with_untold(before, versions.shown, versions.names, frozenset(unheard), now)
 
 
 def asks(model: Model, pod: PodView) -> bool:

@@ -5,19 +5,14 @@ unknown paths) is in no figure.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from sidelight_contract import status
 from sidelight_contract.durations import format_duration, round_significant
 from sidelight_contract.failures import is_failure
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.summary import Summary, Traffic, add_counts
-from sidelight_operator.controller.models import format_time
-from sidelight_operator.controller.pods import PodView
-from sidelight_operator.controller.version import NOT_YET
 
 NOT_INFERENCE = "other"
-MAX_SERVED_MODELS = 10
 _PLACEHOLDERS = frozenset({"_unknown", "_other"})
 
 
@@ -33,13 +28,22 @@ class Figures:
         """Counts alone."""
         self.request_rate = 0.0
         self.token_rate = 0.0
+        self.served_models: dict[str, int] = {}
         self.pods = 0
         self.not_observed = 0
+        self.observed = 0
+        """Requests of these pods that were seen to their end, whichever model answered."""
+        self.lost = 0
+        """Requests of these pods that were not."""
         self.started_at = float("inf")
-        self.served_models: dict[str, int] = {}
 
     def add(self, summary: Summary) -> None:
         """Add what one sidecar saw."""
+        self.add_pod(summary)
+        self.add_traffic(inference(summary.total), inference(summary.window), summary)
+
+    def add_pod(self, summary: Summary) -> None:
+        """Add what is the same whichever of its models is asked about."""
         self.pods += 1
         self.started_at = min(self.started_at, summary.sidecar.started_at)
         relay = summary.relay
@@ -48,22 +52,35 @@ class Figures:
             + relay.flows_gapped_no_observer
             + summary.sidecar.flows_unparsed
         )
-        for part in inference(summary.total):
+        self.observed += sum(part.requests for part in inference(summary.total))
+        self.lost += summary.sidecar.requests_lost
+
+    def add_traffic(
+        self, total: Iterable[Traffic], window: Iterable[Traffic], summary: Summary
+    ) -> None:
+        """Add some of what `summary` says was served."""
+        for part in total:
             self.total.tally(part)
             if part.model not in _PLACEHOLDERS:
                 seen = self.served_models.get(part.model, 0)
                 self.served_models[part.model] = seen + part.requests
-        for part in inference(summary.window):
+        for part in window:
             self._add_window(part)
             if summary.window_seconds > 0:
                 self.request_rate += part.requests / summary.window_seconds
                 self.token_rate += part.tokens.output / summary.window_seconds
 
     def merge(self, other: "Figures") -> None:
-        """Add all of `other`."""
+        """Add all of `other`, of other pods."""
         self.pods += other.pods
         self.started_at = min(self.started_at, other.started_at)
         self.not_observed += other.not_observed
+        self.observed += other.observed
+        self.lost += other.lost
+        self.merge_traffic(other)
+
+    def merge_traffic(self, other: "Figures") -> None:
+        """Add what was served by `other`, of pods that are in already."""
         self.total.tally(other.total)
         add_counts(self.served_models, other.served_models)
         self._add_window(other.window)
@@ -102,57 +119,3 @@ def latency_status(sketch: Sketch) -> status.Latency | None:
     shown = [sketch.quantile(q) for q in (0.5, 0.95, 0.99)]
     p50, p95, p99 = (format_duration(value) if value is not None else "" for value in shown)
     return status.Latency(p50=p50, p95=p95, p99=p99, count=sketch.count) if sketch.count else None
-
-
-def version_statuses(
-    answered: Iterable[tuple[PodView, Summary]],
-) -> tuple[list[status.VersionStatus], Figures]:
-    """Each version's figures, and those of all together, pods without a version among them.
-
-    Versions with traffic in the window come first, among them the one with the youngest pod; past
-    `MAX_VERSIONS` the last ones are counted in the whole only.
-    """
-    versions: dict[str, Figures] = {}
-    youngest: dict[str, PodView] = {}
-    for pod, summary in answered:
-        versions.setdefault(pod.version, Figures()).add(summary)
-        if pod.version == NOT_YET:
-            continue
-        known = youngest.setdefault(pod.version, pod)
-        if (pod.created, pod.name) > (known.created, known.name):
-            youngest[pod.version] = pod
-
-    whole = Figures()
-    for figures in versions.values():
-        whole.merge(figures)
-    order = sorted(youngest)
-    order.sort(key=lambda name: youngest[name].created, reverse=True)
-    order.sort(key=lambda name: versions[name].window.requests == 0)
-    shown = order[: status.MAX_VERSIONS]
-    return [_version_status(name, versions[name], youngest[name]) for name in shown], whole
-
-
-def _version_status(name: str, figures: Figures, pod: PodView) -> status.VersionStatus:
-    by_requests = sorted(figures.served_models, key=lambda m: (-figures.served_models[m], m))
-    tokens = figures.total.tokens
-    return status.VersionStatus(
-        name=name,
-        identity=status.Identity(
-            served_models=by_requests[:MAX_SERVED_MODELS],
-            image=pod.image,
-            engine=pod.injection.engine,
-        ),
-        pods=figures.pods,
-        since=format_time(datetime.fromtimestamp(figures.started_at, UTC)),
-        requests=figures.total.requests,
-        errors=dict(sorted(figures.total.errors.items())),
-        tokens=status.Tokens(
-            prompt=tokens.prompt,
-            output=tokens.output,
-            tokenized_prompt=tokens.tokenized_prompt,
-            tokenized_output=tokens.tokenized_output,
-            estimated_output=tokens.estimated_output,
-        ),
-        connections_not_observed=figures.not_observed,
-        window=traffic_status(figures),
-    )

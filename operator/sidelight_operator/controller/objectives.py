@@ -13,6 +13,7 @@ from sidelight_contract.slo import SloSettings
 from sidelight_contract.spec import ServiceLevel
 from sidelight_contract.status import ObservedModelStatus, SLOStatus
 from sidelight_contract.summary import Summary
+from sidelight_operator.controller.adapters import rings_by_version
 from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model
 from sidelight_operator.controller.pods import PodView
@@ -124,7 +125,12 @@ def seconds_of(text: str) -> float | None:
 
 def _readings(pods: Sequence[PodView], answers: Mapping[str, object]) -> list[SloReading]:
     return [
-        SloReading(pod.uid, answer.sidecar.boot_id, pod.version, answer.slo)
+        SloReading(
+            pod.uid,
+            answer.sidecar.boot_id,
+            answer.slo.revision,
+            rings_by_version(pod.version, answer),
+        )
         for pod in pods
         if isinstance(answer := answers.get(pod.uid), Summary)
     ]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sidelight_contract.slo import SloHistory, SloReport
+from sidelight_contract.slo import SloHistory
 
 MAX_ENDED = 30
 """Versions whose ended sidecars are told apart; of further ones only the whole knows."""
@@ -28,15 +28,10 @@ class SloReading:
     uid: str
     """Its pod's."""
     boot_id: str
-    version: str
-    report: SloReport
-
-
-@dataclass(slots=True)
-class _Living:
-    version: str
-    boot_id: str
-    history: SloHistory
+    revision: str
+    """Of the thresholds that it judged by."""
+    histories: Mapping[str, SloHistory]
+    """By version: its pod's, and those of its adapters."""
 
 
 class SloLedger:
@@ -44,7 +39,7 @@ class SloLedger:
 
     def __init__(self) -> None:
         self._revision = ""
-        self._living: dict[str, _Living] = {}
+        self._living: dict[str, SloReading] = {}
         self._ended: dict[str, SloHistory] = {}
         self.since: datetime | None = None
         """Since when sidecars that end are kept count of."""
@@ -69,23 +64,22 @@ class SloLedger:
             self._living.clear()
             self._ended.clear()
         for reading in readings:
-            if reading.report.revision != revision:
+            if reading.revision != revision:
                 continue
             before = self._living.get(reading.uid)
             if before is not None and before.boot_id != reading.boot_id:
                 self._end(before)
-            self._living[reading.uid] = _Living(
-                reading.version, reading.boot_id, reading.report.history
-            )
+            self._living[reading.uid] = reading
         there = set(pods)
         for uid in [uid for uid in self._living if uid not in there]:
             self._end(self._living.pop(uid))
         self._forget(now)
 
-    def _end(self, sidecar: _Living) -> None:
-        known = sidecar.version in self._ended or len(self._ended) < MAX_ENDED
-        version = sidecar.version if known else ELSEWHERE
-        self._ended.setdefault(version, SloHistory()).merge(sidecar.history)
+    def _end(self, sidecar: SloReading) -> None:
+        for version, history in sidecar.histories.items():
+            known = version in self._ended or len(self._ended) < MAX_ENDED
+            place = version if known else ELSEWHERE
+            self._ended.setdefault(place, SloHistory()).merge(history)
 
     def _forget(self, now: datetime) -> None:
         for history in self._ended.values():
@@ -100,7 +94,8 @@ class SloLedger:
         """By version, those of sidecars that live and of those that ended."""
         found: dict[str, list[SloHistory]] = {}
         for sidecar in self._living.values():
-            found.setdefault(sidecar.version, []).append(sidecar.history)
+            for version, history in sidecar.histories.items():
+                found.setdefault(version, []).append(history)
         for version, history in self._ended.items():
             found.setdefault(version, []).append(history)
         return found

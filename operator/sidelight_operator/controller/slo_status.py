@@ -96,10 +96,10 @@ def _left(day: SloCount, objective: float) -> str:
 def with_versions(
     status: ObservedModelStatus, versions: Mapping[str, Windows]
 ) -> ObservedModelStatus:
-    """`status` whose versions have their own figures."""
+    """`status` whose versions have their own figures; what does not serve keeps those it had."""
     shown = [
         version.model_copy(update={"slo": figures_of(versions[version.name])})
-        if version.name in versions
+        if version.name in versions and version.state == "Serving"
         else version
         for version in status.versions
     ]

@@ -6,8 +6,11 @@ What is counted where is told in docs/slo.md; the rules behind it:
    the more of its slow requests it gave up.
 3. Of a client that left, what is known counts: a first token that had come, or a threshold that
    had passed already. That it left does not.
+4. An adapter has rings of its own beside those of all. While the engine has not said which models
+   are adapters, any may be one: the first `MAX_ADAPTERS` have rings until it has.
 """
 
+from sidelight_contract.identity import MAX_ADAPTERS
 from sidelight_contract.slo import (
     ALL,
     Counts,
@@ -99,6 +102,7 @@ class SloCounter(Consumer):
         """By model and operation, for the metrics."""
         self._report = SloReport()
         self._history = SloHistory()
+        self._of_models: dict[str, SloHistory] = {}
         self._begin(now_ns)
 
     def reconfigure(self, settings: SloSettings | None, now_ns: int) -> None:
@@ -110,6 +114,7 @@ class SloCounter(Consumer):
     def _begin(self, now_ns: int) -> None:
         self.by_labels = {}
         self._history = SloHistory()
+        self._of_models = {}
         self._report = SloReport()
         if self.settings is not None:
             since = (now_ns + self._offset_ns) / 1e9
@@ -119,16 +124,42 @@ class SloCounter(Consumer):
         """Judge it by the thresholds that are in force now."""
         if self.settings is None or not (counts := judge(exchange, self.settings)):
             return
-        key = (self._labels.model(exchange), exchange.operation)
-        add(self.by_labels.setdefault(key, {}), counts)
+        model = self._labels.model(exchange)
+        add(self.by_labels.setdefault((model, exchange.operation), {}), counts)
         add(self._report.counts, counts)
-        self._history.take((exchange.stop_ns + self._offset_ns) / 1e9, counts)
+        at = (exchange.stop_ns + self._offset_ns) / 1e9
+        self._history.take(at, counts)
+        if (own := self._rings_of(model)) is not None:
+            own.take(at, counts)
+
+    def _rings_of(self, model: str) -> SloHistory | None:
+        """Those of an adapter, or of what may turn out to be one."""
+        if self._labels.listed and model not in self._labels.adapters:
+            return None
+        if model not in self._of_models:
+            self._let_go_of_models()
+            if len(self._of_models) >= MAX_ADAPTERS:
+                return None
+            self._of_models[model] = SloHistory()
+        return self._of_models[model]
+
+    def _let_go_of_models(self) -> None:
+        """Once it is known which models are adapters, the others need no rings."""
+        if self._labels.listed:
+            adapters = self._labels.adapters
+            own = self._of_models.items()
+            self._of_models = {name: rings for name, rings in own if name in adapters}
 
     def told(self, now_ns: int, *, history: bool = False) -> SloReport:
         """What was counted under the present thresholds; with its rings where they are wanted."""
         report = self._report
         told = SloReport(report.revision, report.since, report.counts)
         if history:
-            self._history.forget((now_ns + self._offset_ns) / 1e9)
+            self._let_go_of_models()
+            for rings in (self._history, *self._of_models.values()):
+                rings.forget((now_ns + self._offset_ns) / 1e9)
             told.history = self._history
+            adapters = self._labels.adapters
+            own = self._of_models.items()
+            told.adapters = {name: rings for name, rings in own if name in adapters}
         return told

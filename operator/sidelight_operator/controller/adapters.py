@@ -1,0 +1,76 @@
+"""Adapters (LoRA) as versions of their own: whose request one was, by the model that answered.
+
+`<version of the pod>/<adapter>` is an adapter's version. Neither a label's value nor an image's tag
+or digest may hold a slash, so a pod's version has none; an adapter's name may. A sidecar tells
+which models are adapters (`SidecarState.adapters`); one of an older release tells none, and all of
+its traffic is its pod's version's. A pod without a version has no adapters' versions either.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from sidelight_contract.slo import SloHistory
+from sidelight_contract.strata import Stratum
+from sidelight_contract.summary import Summary
+
+MODEL = ""
+"""In place of an adapter's name: what is no adapter's."""
+
+
+class _OfModel(Protocol):
+    @property
+    def model(self) -> str: ...
+
+
+_Part = TypeVar("_Part", bound=_OfModel)
+
+
+def adapter_version(pod_version: str, adapter: str) -> str:
+    """The version's name; the pod's own with `MODEL`."""
+    return f"{pod_version}/{adapter}" if adapter and pod_version else pod_version
+
+
+def parted(version: str) -> tuple[str, str]:
+    """The pod's version and the adapter in a version's name."""
+    pod_version, _, adapter = version.partition("/")
+    return pod_version, adapter
+
+
+def by_adapter(summary: Summary, parts: Iterable[_Part]) -> dict[str, list[_Part]]:
+    """`parts` of what a sidecar told, by the adapter that they are of."""
+    adapters = summary.sidecar.adapters
+    found: dict[str, list[_Part]] = {MODEL: []}
+    for part in parts:
+        found.setdefault(part.model if part.model in adapters else MODEL, []).append(part)
+    return found
+
+
+def strata_by_version(pod_version: str, summary: Summary) -> dict[str, Sequence[Stratum]]:
+    """The strata by version. Those of an adapter bear its parent's name, so that it can be held
+    against the model, or against the same adapter of another version.
+    """
+    if not pod_version:
+        return {pod_version: summary.strata.rows}
+    parents = summary.sidecar.adapters
+    return {
+        adapter_version(pod_version, adapter): [_renamed(row, parents[adapter]) for row in rows]
+        if adapter
+        else rows
+        for adapter, rows in by_adapter(summary, summary.strata.rows).items()
+    }
+
+
+def _renamed(row: Stratum, model: str) -> Stratum:
+    renamed = Stratum(model, *row.key[1:])
+    renamed.add(row)
+    return renamed
+
+
+def rings_by_version(pod_version: str, summary: Summary) -> Mapping[str, SloHistory]:
+    """Judged requests by version."""
+    adapters = summary.sidecar.adapters if pod_version else {}
+    own = {name: rings for name, rings in summary.slo.adapters.items() if name in adapters}
+    whole = summary.slo.history
+    rings = {adapter_version(pod_version, name): some for name, some in own.items()}
+    rings[pod_version] = whole.without(own.values()) if own else whole
+    return rings
