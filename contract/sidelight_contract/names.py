@@ -101,6 +101,8 @@ class ConditionType(StrEnum):
     """The sidecars' figures and the engines' own metrics say the same."""
     SLO_MET = "SLOMet"
     """Over the last 24 hours no more requests were bad than `spec.slo` allows."""
+    VERSION_CONSISTENT = "VersionConsistent"
+    """The pods of each version are alike in all that is known of their engines."""
     VERDICT = "Verdict"
     """The candidate version is as good as the baseline: True to promote, False to roll back."""
 
@@ -201,6 +203,10 @@ class Reason(StrEnum):
     CACHED_NOT_COUNTED = "CachedNotCounted"
     ENGINE_COUNTS_LESS = "EngineCountsLess"
     TIMES_DIFFER = "TimesDiffer"
+
+    # whether the pods of one version are one thing
+    PODS_ALIKE = "PodsAlike"
+    PODS_DIFFER = "PodsDiffer"
 
     # whether spec.slo is kept to
     SLO_MET = "SLOMet"

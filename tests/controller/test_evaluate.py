@@ -78,6 +78,7 @@ def test_all_observed_with_traffic_is_all_true() -> None:
         "Injected": ("True", "AllPodsInjected"),
         "TrafficObserved": ("True", "RequestsSeen"),
         "BreakerOpen": ("False", "BreakerClosed"),
+        "VersionConsistent": ("True", "PodsAlike"),
     }
     traffic = result.status.traffic
     assert traffic is not None

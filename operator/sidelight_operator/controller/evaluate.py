@@ -27,6 +27,7 @@ from sidelight_operator.controller import comparing
 from sidelight_operator.controller.agreement import metrics_agree
 from sidelight_operator.controller.autopsies import autopsy_statuses
 from sidelight_operator.controller.breaker import Breaker
+from sidelight_operator.controller.consistency import version_consistent
 from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.ended import versions_before, with_untold
 from sidelight_operator.controller.figures import Figures, traffic_status
@@ -127,6 +128,7 @@ def evaluate(
         _breaker_open(breaker),
         *_up_to_date(rollout),
         *metrics_agree(summary for _, summary in answered),
+        *version_consistent(answered),
         *(objectives.condition if objectives else ()),
         *comparing.verdict_condition(compare),
     )
@@ -149,6 +151,7 @@ def evaluate(
         events=(
             *_events(model, missing, status, now, told),
             *_breaker_events(breaker),
+            *_consistency_events(model, status),
             *_verdict_events(model, compare),
         ),
         not_observed=Counter(why.reason for _, why in missing),
@@ -387,6 +390,23 @@ def _breaker_events(breaker: Breaker) -> list[Told]:
         for entry in breaker.closed
     ]
     return [*closed, *opened]
+
+
+def _consistency_events(model: Model, status: ObservedModelStatus) -> list[Told]:
+    """Pods of one version have come to differ, or differ no longer."""
+    kind = ConditionType.VERSION_CONSISTENT
+    before = previous_condition(model, kind)
+    differed = before.get("status") == "False"
+    return [
+        Told(
+            "Normal" if differed else "Warning",
+            Reason(now.reason),
+            now.message,
+            occasion=before.get("lastTransitionTime", ""),
+        )
+        for now in status.conditions
+        if now.type == kind and (now.status == "False") != differed
+    ]
 
 
 def _verdict_events(model: Model, compare: CompareStatus | None) -> list[Told]:

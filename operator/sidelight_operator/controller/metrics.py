@@ -77,6 +77,13 @@ class Metrics:
             ["namespace", "observed_model"],
             registry=self.registry,
         )
+        self.versions_differ = Gauge(
+            "sidelight_controller_version_inconsistent",
+            "1 while pods of one version differ in what changes answers (condition "
+            "VersionConsistent).",
+            ["namespace", "observed_model"],
+            registry=self.registry,
+        )
         self.errors = Counter(
             "sidelight_controller_errors",
             "Rounds of one ObservedModel that ended early, by what failed.",

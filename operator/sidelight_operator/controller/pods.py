@@ -12,8 +12,14 @@ from sidelight_contract.injection import InjectionRecord, decode_record
 from sidelight_contract.names import Reason
 from sidelight_operator.attach.plan import Candidate
 from sidelight_operator.attach.taps import Tap
+from sidelight_operator.controller.declared import NOTHING, Declared, declared_of
 from sidelight_operator.controller.models import parse_time
-from sidelight_operator.controller.version import digest_of, engine_image, version_of
+from sidelight_operator.controller.version import (
+    digest_of,
+    engine_container,
+    engine_image,
+    version_of,
+)
 from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import Json
 
@@ -112,6 +118,8 @@ class PodView:
     """What would be attached to it."""
     image_digest: str = ""
     """The start of the digest of its engine's image."""
+    declared: Declared = NOTHING
+    """What its spec says of its engine, where that is known; pods that say the same share it."""
 
 
 def is_selected(pod: Json) -> bool:
@@ -154,6 +162,7 @@ def view_pod(
         resource_version=metadata.get("resourceVersion", ""),
         node=pod.get("spec", {}).get("nodeName", ""),
         image_digest=digest_of(pod, injection.container),
+        declared=declared_of(engine_container(pod, injection.container), injection.engine, labels),
     )
 
 

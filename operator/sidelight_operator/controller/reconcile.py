@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from sidelight_contract.names import Reason
+from sidelight_contract.names import ConditionType, Reason
 from sidelight_operator.controller.attaching import Attaching, Credentials
 from sidelight_operator.controller.breaker import Breaker, Installed, judge_breaker
 from sidelight_operator.controller.changes import merge_patch
@@ -98,6 +98,7 @@ class Reconciler:
         self.metrics.models.set(len(models))
         self.metrics.breakers_open.clear()
         self.metrics.pods_outdated.clear()
+        self.metrics.versions_differ.clear()
         self.metrics.pods_selected.clear()
         self.metrics.pods_not_observed.clear()
         known = {model.uid for model in models}
@@ -234,6 +235,9 @@ class Reconciler:
         labels = (model.namespace, model.name)
         self.metrics.pods_selected.labels(*labels).set(selected)
         self.metrics.breakers_open.labels(*labels).set(len(result.status.breaker))
+        kind = ConditionType.VERSION_CONSISTENT
+        differ = any(c.type == kind and c.status == "False" for c in result.status.conditions)
+        self.metrics.versions_differ.labels(*labels).set(differ)
         if result.status.pods is not None:
             self.metrics.pods_outdated.labels(*labels).set(result.status.pods.outdated)
         for reason, count in result.not_observed.items():
