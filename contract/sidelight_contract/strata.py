@@ -85,6 +85,12 @@ class Stratum(msgspec.Struct, array_like=True):
         """What tells it from the others."""
         return self.model, self.prompt, self.output, self.streamed, self.concurrency
 
+    def called(self, model: str) -> "Stratum":
+        """The same as if another model had answered."""
+        renamed = Stratum(model, *self.key[1:])
+        renamed.add(self)
+        return renamed
+
     def add(self, other: "Stratum", sign: int = 1) -> None:
         """Add all of `other`, or take it away; the key stays this one's."""
         self.requests += sign * other.requests

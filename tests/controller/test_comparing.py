@@ -65,6 +65,7 @@ class World:
     def answer(self, address: str) -> Summary:
         told = summary()
         told.strata.merge(self.strata[address])
+        told.sidecar.adapters = {"sql": "smollm2"}
         return told
 
     @property
@@ -149,3 +150,19 @@ async def test_a_spec_that_is_not_understood_keeps_the_evidence() -> None:
     for _ in range(2):
         await world.minute()
     assert world.compare["figures"][0]["requests"] == evidence[0]["requests"] + 10
+
+
+async def test_an_adapter_is_compared_over_rounds_with_its_own_model() -> None:
+    """One sidecar tells of both; the model's requests are those without the adapter's."""
+    world = World(baseline="v1", candidate="v1/sql")
+    del world.kube.pods[1]
+    for _ in range(60):
+        for model, factor in (("smollm2", 1.0), ("sql", 1.3)):
+            world.seed += 1
+            row = some(30, seed=world.seed, token=0.02 * factor, model=model)
+            world.strata[OLD].merge(Strata([row]))
+        await world.minute()
+        if world.compare["verdict"] != "NeedMoreData":
+            break
+    assert world.condition == ("False", "Rollback")
+    assert (world.compare["baseline"], world.compare["candidate"]) == ("v1", "v1/sql")

@@ -218,3 +218,45 @@ def test_the_status_is_bounded():
     said = Story().until(traffic(token=0.03), 50)
     assert len(said.reasons) <= MAX_REASONS
     assert len(said.model_dump_json(by_alias=True)) < 4096
+
+
+# --- adapters -----------------------------------------------------------------------------------
+def lora(minutes: int, *, seed: int = 0) -> Iterator[dict[str, list[Stratum]]]:
+    """A model and its adapter, which decodes 30 % slower, in the pods of two versions. A block has
+    an adapter's rows under the model's name.
+    """
+    dice = random.Random(seed)
+    for _ in range(minutes):
+        block = {}
+        for pods in ("v1", "v2"):
+            block[pods] = [some(30, seed=dice.getrandbits(30))]
+            block[f"{pods}/sql"] = [some(30, seed=dice.getrandbits(30), token=0.026)]
+        yield block
+
+
+def test_an_adapter_is_compared_with_its_model_where_both_are_named():
+    """The model's requests are those without the adapter's."""
+    story = Story(baseline="v1", candidate="v1/sql")
+    said = story.until(lora(300), 300)
+    assert said.verdict == "Rollback"
+    assert (said.baseline, said.candidate) == ("v1", "v1/sql")
+    assert "time per output token is" in said.reasons[0]
+    assert said.baseline_requests == said.candidate_requests
+
+
+def test_an_adapter_is_compared_with_itself_in_another_version():
+    """It is as slow there."""
+    said = Story(candidate="v2/sql").until(lora(300), 300)
+    assert (said.baseline, said.candidate, said.verdict) == ("v1/sql", "v2/sql", "Promote")
+
+
+def test_versions_of_pods_are_compared_on_all_that_both_serve():
+    """An adapter's requests with the same adapter's: v2 is all adapter here, and not slower."""
+    story = Story()
+    for block in lora(200):
+        block["v2"] = []
+        said = story.minute(block)
+        if said.verdict != "NeedMoreData":
+            break
+    assert (said.baseline, said.candidate, said.verdict) == ("v1", "v2", "Promote")
+    assert said.baseline_requests == 2 * said.candidate_requests

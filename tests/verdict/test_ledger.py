@@ -69,3 +69,12 @@ def test_a_clock_that_is_set_back_costs_a_block_and_not_all_until_then():
     assert ledger.close([reading("a", 50)], early) is None
     assert not ledger.due(early + BLOCK / 2)
     assert counts(ledger.close([reading("a", 51)], early + BLOCK)) == {"v1": 1}
+
+
+def test_an_adapters_requests_are_a_reading_of_their_own():
+    """One observer tells of several versions; one that it begins to tell of waits a block."""
+    ledger = Ledger()
+    ledger.close([reading("a", 5)], NOW)
+    ledger.close([reading("a", 6), reading("a", 100, version="v1/sql")], NOW + BLOCK)
+    then = [reading("a", 8), reading("a", 103, version="v1/sql")]
+    assert counts(ledger.close(then, NOW + 2 * BLOCK)) == {"v1": 2, "v1/sql": 3}

@@ -1,9 +1,8 @@
 """Adapters (LoRA) as versions of their own: whose request one was, by the model that answered.
 
-`<version of the pod>/<adapter>` is an adapter's version. Neither a label's value nor an image's tag
-or digest may hold a slash, so a pod's version has none; an adapter's name may. A sidecar tells
-which models are adapters (`SidecarState.adapters`); one of an older release tells none, and all of
-its traffic is its pod's version's. A pod without a version has no adapters' versions either.
+A sidecar tells which models are adapters (`SidecarState.adapters`); one of an older release tells
+none, and all of its traffic is its pod's version's. A pod without a version has no adapters'
+versions either.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +11,7 @@ from typing import Protocol, TypeVar
 from sidelight_contract.slo import SloHistory
 from sidelight_contract.strata import Stratum
 from sidelight_contract.summary import Summary
-
-MODEL = ""
-"""In place of an adapter's name: what is no adapter's."""
+from sidelight_contract.versions import MODEL, adapter_version
 
 
 class _OfModel(Protocol):
@@ -23,17 +20,6 @@ class _OfModel(Protocol):
 
 
 _Part = TypeVar("_Part", bound=_OfModel)
-
-
-def adapter_version(pod_version: str, adapter: str) -> str:
-    """The version's name; the pod's own with `MODEL`."""
-    return f"{pod_version}/{adapter}" if adapter and pod_version else pod_version
-
-
-def parted(version: str) -> tuple[str, str]:
-    """The pod's version and the adapter in a version's name."""
-    pod_version, _, adapter = version.partition("/")
-    return pod_version, adapter
 
 
 def by_adapter(summary: Summary, parts: Iterable[_Part]) -> dict[str, list[_Part]]:
@@ -53,17 +39,11 @@ def strata_by_version(pod_version: str, summary: Summary) -> dict[str, Sequence[
         return {pod_version: summary.strata.rows}
     parents = summary.sidecar.adapters
     return {
-        adapter_version(pod_version, adapter): [_renamed(row, parents[adapter]) for row in rows]
+        adapter_version(pod_version, adapter): [row.called(parents[adapter]) for row in rows]
         if adapter
         else rows
         for adapter, rows in by_adapter(summary, summary.strata.rows).items()
     }
-
-
-def _renamed(row: Stratum, model: str) -> Stratum:
-    renamed = Stratum(model, *row.key[1:])
-    renamed.add(row)
-    return renamed
 
 
 def rings_by_version(pod_version: str, summary: Summary) -> Mapping[str, SloHistory]:

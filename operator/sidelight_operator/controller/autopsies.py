@@ -7,7 +7,7 @@ from sidelight_contract.autopsy import Autopsy, Cause, worst
 from sidelight_contract.durations import format_duration
 from sidelight_contract.status import MAX_AUTOPSIES, MAX_AUTOPSY_TEXT, AutopsyStatus
 from sidelight_contract.summary import Summary
-from sidelight_operator.controller.adapters import MODEL, adapter_version
+from sidelight_contract.versions import MODEL, adapter_version
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
 

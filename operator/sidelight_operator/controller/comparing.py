@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sidelight_contract.names import ConditionType, Reason
 from sidelight_contract.status import CompareStatus
 from sidelight_contract.summary import Summary
+from sidelight_operator.controller.adapters import strata_by_version
 from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model
 from sidelight_operator.controller.pods import PodView
@@ -66,9 +67,10 @@ class Comparisons:
 
 def _readings(pods: Sequence[PodView], answers: Mapping[str, object]) -> list[Reading]:
     return [
-        Reading(pod.uid, answer.sidecar.boot_id, pod.version, answer.strata.rows)
+        Reading(pod.uid, answer.sidecar.boot_id, version, rows)
         for pod in pods
         if isinstance(answer := answers.get(pod.uid), Summary)
+        for version, rows in strata_by_version(pod.version, answer).items()
     ]
 
 

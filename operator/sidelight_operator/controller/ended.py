@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from sidelight_contract.status import MAX_VERSIONS, VersionStatus
-from sidelight_operator.controller.adapters import parted
+from sidelight_contract.versions import parted
 from sidelight_operator.controller.models import Model, format_time, parse_time
 
 KEPT = timedelta(hours=24)

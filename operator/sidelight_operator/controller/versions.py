@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from sidelight_contract import status
 from sidelight_contract.summary import Abandoned, Summary, TokenCounts
-from sidelight_operator.controller.adapters import MODEL, adapter_version, by_adapter, parted
+from sidelight_contract.versions import MODEL, adapter_version, parted
+from sidelight_operator.controller.adapters import by_adapter
 from sidelight_operator.controller.coverage import share
 from sidelight_operator.controller.figures import Figures, inference, traffic_status
 from sidelight_operator.controller.models import format_time

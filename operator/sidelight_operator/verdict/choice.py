@@ -3,6 +3,10 @@
 A version is as new as its oldest pod: when an old version is scaled up its youngest pod is younger
 than all of the candidate's. Once two are compared they stay, while both have pods and nobody newer
 came: pods that are replaced one by one must not turn the comparison round.
+
+An adapter (LoRA) is compared only where one is named, and what is not named is then the same
+adapter of another version: that of `previous`, or of the newest. With its own model it is compared
+where both are named.
 """
 
 from collections.abc import Mapping
@@ -10,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidelight_contract.spec import Compare
+from sidelight_contract.versions import MODEL, adapter_version, parted
 
 PREVIOUS = "previous"
 
@@ -28,21 +33,33 @@ def choose(compare: Compare, versions: Mapping[str, datetime], before: Pair) -> 
 
     Args:
         compare: what is asked for.
-        versions: by name.
+        versions: by name; those of pods, for whether an adapter is served is not known by pods.
         before: the pair of the round before under the same settings; empty names for none.
     """
-    candidate = compare.candidate or _newest(versions, before)
-    baseline = compare.baseline
+    candidate, baseline = compare.candidate, compare.baseline
+    before = Pair(parted(before.baseline)[0], parted(before.candidate)[0])
+    if not candidate:
+        adapter = MODEL if baseline == PREVIOUS else parted(baseline)[1]
+        candidate = adapter_version(_newest(versions, before), adapter)
     if baseline == PREVIOUS:
-        baseline = _previous(versions, candidate, before)
-    absent = [name for name in (candidate, baseline) if name and name not in versions]
+        pods, adapter = parted(candidate)
+        baseline = adapter_version(_previous(versions, pods, before), adapter)
+    absent = [name for name in (candidate, baseline) if name and parted(name)[0] not in versions]
     if absent:
         return Pair(baseline, candidate, f"{absent[0]} has no observed pod")
     if not candidate:
         return Pair(baseline, candidate, "no version has an observed pod")
     if not baseline or baseline == candidate:
-        return Pair("", candidate, f"{candidate} is the only version with observed pods")
+        return Pair("", candidate, _alone(candidate))
     return Pair(baseline, candidate)
+
+
+def _alone(candidate: str) -> str:
+    pods, adapter = parted(candidate)
+    why = f"{pods} is the only version with observed pods"
+    if adapter:
+        why += f"; to hold {candidate} against its own model, name {pods} as the baseline"
+    return why
 
 
 def _newest(versions: Mapping[str, datetime], before: Pair) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sidelight_contract.spec import Compare
 from sidelight_contract.status import CompareStatus, FigureStatus
 from sidelight_contract.strata import Stratum
+from sidelight_contract.versions import parted
 from sidelight_operator.verdict.choice import Pair, choose
 from sidelight_operator.verdict.evidence import Evidence, evidence_of
 from sidelight_operator.verdict.judge import Judged, Seen, Verdict, judge, judge_figures, shown
@@ -80,7 +81,11 @@ def _judged(
     settings: Settings,
     now: datetime,
 ) -> CompareStatus:
-    baseline, candidate = block.get(before.baseline, ()), block.get(before.candidate, ())
+    adapters = bool(parted(before.baseline)[1] or parted(before.candidate)[1])
+    baseline, candidate = (
+        list(block.get(name, ())) if adapters else _with_adapters(block, name)
+        for name in (before.baseline, before.candidate)
+    )
     if not _has_traffic(before):
         if not (baseline or candidate):
             return before
@@ -110,6 +115,18 @@ def _judged(
             "candidate_requests": seen.candidate_requests,
         }
     )
+
+
+def _with_adapters(block: Mapping[str, Sequence[Stratum]], version: str) -> list[Stratum]:
+    """All that pods of a version had. An adapter's rows bear their parent's name in a block; here
+    they get the adapter's, for it is compared with itself.
+    """
+    found = list(block.get(version, ()))
+    for name, rows in block.items():
+        pods, adapter = parted(name)
+        if pods == version and adapter:
+            found += [row.called(adapter) for row in rows]
+    return found
 
 
 def _told(judged: Judged, evidence: Evidence, settings: Settings) -> FigureStatus:

@@ -5,6 +5,7 @@ Rules:
    from zero, one that did not answer would bring other minutes' requests into this one.
 2. It is kept in memory alone. A controller that comes after this one begins a new block and loses
    a minute at most.
+3. An observer tells of its pod's version and of each adapter (LoRA) apart.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,7 @@ simultaneous."""
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one observer told."""
+    """What one observer told of one version."""
 
     pod: str
     """The pod's uid."""
@@ -37,7 +38,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._began: datetime | None = None
-        self._before: dict[tuple[str, str], Sequence[Stratum]] = {}
+        self._before: dict[tuple[str, str, str], Sequence[Stratum]] = {}
 
     def due(self, now: datetime) -> bool:
         """Whether a block is to be closed, or the first to be begun; a clock that was set back must
@@ -51,7 +52,7 @@ class Ledger:
         versions: dict[str, dict[Key, Stratum]] = {}
         self._began, self._before = now, {}
         for reading in readings:
-            known = (reading.pod, reading.boot)
+            known = (reading.pod, reading.boot, reading.version)
             self._before[known] = reading.rows
             if known in before:
                 add_since(versions.setdefault(reading.version, {}), before[known], reading.rows)
