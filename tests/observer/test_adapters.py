@@ -122,14 +122,18 @@ def judged(rings: SloHistory) -> int:
 
 
 def test_adapters_have_rings_of_their_own_and_all_are_in_the_whole() -> None:
-    """Also of what ended before the engine said who is one; the model's are the difference."""
+    """Also of what ended before the engine said who is one, or that it has one more; the model's
+    are the difference.
+    """
     pipeline = pipeline_of(Kept(), slo=SloSettings(e2e=10.0))
     pipeline.feed(chats("base", "sql").frames)
+    pipeline.identity = serves("sql")
+    pipeline.feed(chats("poems", flow=9, at_ms=50).frames)
     pipeline.identity = serves("sql", "poems")
     pipeline.feed(chats("sql", "poems", "base", flow=8, at_ms=100).frames)
     told = decode_summary(encode_summary(pipeline.summary(10**9, slo_history=True))).slo
-    assert judged(told.history) == 5
-    assert {name: judged(rings) for name, rings in told.adapters.items()} == {"sql": 2, "poems": 1}
+    assert judged(told.history) == 6
+    assert {name: judged(rings) for name, rings in told.adapters.items()} == {"sql": 2, "poems": 2}
     assert judged(told.history.without(told.adapters.values())) == 2
     assert not pipeline.summary(10**9).slo.adapters
 

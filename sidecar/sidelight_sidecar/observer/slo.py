@@ -6,8 +6,8 @@ What is counted where is told in docs/slo.md; the rules behind it:
    the more of its slow requests it gave up.
 3. Of a client that left, what is known counts: a first token that had come, or a threshold that
    had passed already. That it left does not.
-4. An adapter has rings of its own beside those of all. While the engine has not said which models
-   are adapters, any may be one: the first `MAX_ADAPTERS` have rings until it has.
+4. An adapter has rings of its own beside those of all, and so has a model of which the engine has
+   not said whether it is one: the first `MAX_ADAPTERS`.
 """
 
 from sidelight_contract.identity import MAX_ADAPTERS
@@ -134,32 +134,26 @@ class SloCounter(Consumer):
 
     def _rings_of(self, model: str) -> SloHistory | None:
         """Those of an adapter, or of what may turn out to be one."""
-        if self._labels.listed and model not in self._labels.adapters:
+        if model in self._labels.models:
             return None
         if model not in self._of_models:
-            self._let_go_of_models()
+            if len(self._of_models) >= MAX_ADAPTERS:
+                self._of_models = self._of_adapters()
             if len(self._of_models) >= MAX_ADAPTERS:
                 return None
             self._of_models[model] = SloHistory()
         return self._of_models[model]
 
-    def _let_go_of_models(self) -> None:
-        """Once it is known which models are adapters, the others need no rings."""
-        if self._labels.listed:
-            adapters = self._labels.adapters
-            own = self._of_models.items()
-            self._of_models = {name: rings for name, rings in own if name in adapters}
+    def _of_adapters(self) -> dict[str, SloHistory]:
+        own = self._of_models.items()
+        return {name: rings for name, rings in own if name in self._labels.adapters}
 
     def told(self, now_ns: int, *, history: bool = False) -> SloReport:
         """What was counted under the present thresholds; with its rings where they are wanted."""
         report = self._report
         told = SloReport(report.revision, report.since, report.counts)
         if history:
-            self._let_go_of_models()
-            for rings in (self._history, *self._of_models.values()):
+            told.history, told.adapters = self._history, self._of_adapters()
+            for rings in (told.history, *told.adapters.values()):
                 rings.forget((now_ns + self._offset_ns) / 1e9)
-            told.history = self._history
-            adapters = self._labels.adapters
-            own = self._of_models.items()
-            told.adapters = {name: rings for name, rings in own if name in adapters}
         return told
