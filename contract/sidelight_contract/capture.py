@@ -52,3 +52,70 @@ class KeepSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tru
     """Records a minute and pod: half of them for what is kept for its outcome, half for the share.
     When more comes, fewer of it are kept, and each record's probability says so. Default 600: with
     payloads of 10 kB that is 100 kB/s."""
+
+
+class Payloads(StrEnum):
+    """How much of payloads is in records (`spec.capture.payloads`)."""
+
+    OFF = "Off"
+    """None: metadata only."""
+    REDACTED = "Redacted"
+    FULL = "Full"
+    """As they are, but for what structural rules drop."""
+
+
+class Part(StrEnum):
+    """What structural rules can drop of a payload (`spec.capture.redaction.drop`)."""
+
+    SYSTEM_PROMPTS = "SystemPrompts"
+    TOOL_DEFINITIONS = "ToolDefinitions"
+    TOOL_RESULTS = "ToolResults"
+    MEDIA = "Media"
+    """Images, audio, files."""
+
+
+class Pattern(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A pattern of the user's own, in RE2's syntax."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]{0,31}$")]
+    """What stands in its place, in brackets: `[NAME]`."""
+    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class RedactionSettings(
+    msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True
+):
+    """What is masked and dropped (`spec.capture.redaction`)."""
+
+    without: Annotated[list[str], msgspec.Meta(max_length=64)] = []
+    """Built-in detectors that are not used. Default none: all are."""
+    patterns: Annotated[list[Pattern], msgspec.Meta(max_length=32)] = []
+    drop: Annotated[list[Part], msgspec.Meta(max_length=8)] = []
+    """Default none: what there is is masked, and media are never kept as they are when redacted."""
+    first_characters: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Of each text so many are kept. Default 0: all."""
+
+
+class SpoolSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """Where records wait for sinks (`spec.export.spool`)."""
+
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 30)] = 32 << 20
+    """Where there is no disk. Default 32 MiB: a minute of 500 kB/s, within the sidecar's limit."""
+    disk_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 40)] = 0
+    """On the spool's volume. Default 0: there is none, records wait in memory."""
+    age_seconds: Annotated[float, msgspec.Meta(gt=0)] = 86_400.0
+    """How long a record may wait. Default a day."""
+
+
+class CaptureSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """All of it, as the sidecar's configuration has it."""
+
+    payloads: Payloads = Payloads.OFF
+    keep: KeepSettings = KeepSettings()
+    redaction: RedactionSettings = RedactionSettings()
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=8 << 20)] = 256 << 10
+    """Of a request, and of a response; what is longer is cut. Default 256 KiB: a prompt of some
+    60,000 tokens."""
+    spool: SpoolSettings = SpoolSettings()
+    salt: str = ""
+    """Hashed with each request's id to decide which are sampled."""

@@ -3,6 +3,7 @@
 from sidelight_contract.names import TokenSource
 from sidelight_contract.sketch import Sketch
 from sidelight_sidecar.observer.budget import Kept, KeptText
+from sidelight_sidecar.observer.capture.bodies import Bodies
 from sidelight_sidecar.observer.engine_times import EngineTimes
 from sidelight_sidecar.observer.poll import Poll
 
@@ -38,15 +39,15 @@ class Exchange:
     """
 
     __slots__ = (
-        "arrivals", "asked", "bytes_after_left", "bytes_in", "bytes_out", "cached_tokens",
-        "choices", "code", "concurrency", "dialect", "engine_end_ns", "engine_times",
-        "error", "events", "finishes",
-        "first_arrival_tokens", "first_output_ns", "first_visible_ns", "flow", "fresh_gaps", "gaps",
-        "generating", "has_output", "in_flight_as", "last_output_ns", "left_ns", "method",
-        "model", "model_version", "operation", "output_tokens", "overhead_ns", "path", "poll",
-        "prompt_tokens", "protocol", "reasoned", "reasoning_tokens", "request_end_ns",
-        "response_id", "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream",
-        "stream_asked", "text", "tokenized_output", "tokenized_prompt", "tool_calls", "trace_id",
+        "arrivals", "asked", "bodies", "bytes_after_left", "bytes_in", "bytes_out",
+        "cached_tokens", "choices", "code", "concurrency", "dialect", "engine_end_ns",
+        "engine_times", "error", "events", "finishes", "first_arrival_tokens", "first_output_ns",
+        "first_visible_ns", "flow", "fresh_gaps", "gaps", "generating", "has_output",
+        "in_flight_as", "last_output_ns", "left_ns", "method", "model", "model_version",
+        "operation", "output_tokens", "overhead_ns", "parent_id", "path", "poll", "prompt_tokens",
+        "protocol", "reasoned", "reasoning_tokens", "request_end_ns", "request_id", "response_id",
+        "response_start_ns", "server_tool_calls", "start_ns", "stop_ns", "stream", "stream_asked",
+        "text", "tokenized_output", "tokenized_prompt", "tool_calls", "trace_id", "trace_sampled",
         "unread",
     )  # fmt: skip
 
@@ -85,7 +86,12 @@ class Exchange:
         self.model_version = ""
         """The engine's word for the version of the model, where the API has one."""
         self.response_id = ""
+        self.request_id = ""
+        """The client's `x-request-id`."""
         self.trace_id = ""
+        self.parent_id = ""
+        """The caller's span, of `traceparent`."""
+        self.trace_sampled = False
         self.bytes_in = 0
         """Bytes of the request's body."""
         self.bytes_out = 0
@@ -130,6 +136,8 @@ class Exchange:
         """Output that is kept so that it can be counted later; None: it is not kept."""
         self.asked: Kept | None = None
         """The body of the request, kept for the same."""
+        self.bodies: Bodies | None = None
+        """What passed, while it may become a record with payloads; None: it is not kept."""
         self.left_ns = 0
         """When the client said that it sends no more, or reset the request."""
         self.bytes_after_left = 0

@@ -87,7 +87,8 @@ class LogicalRequests:
         request.protocol, request.method, request.path = (
             exchange.protocol, exchange.method, exchange.path,
         )  # fmt: skip
-        request.trace_id = exchange.trace_id
+        request.trace_id, request.parent_id = exchange.trace_id, exchange.parent_id
+        request.trace_sampled, request.request_id = exchange.trace_sampled, exchange.request_id
         request.request_end_ns = exchange.request_end_ns
         request.response_start_ns = exchange.response_start_ns
         request.operation = request.in_flight_as = poll.operation

@@ -7,10 +7,11 @@ import re
 
 from sidelight_sidecar.observer.bodies.body import ResponseBody
 from sidelight_sidecar.observer.budget import Budget, Held, Kept, KeptText
+from sidelight_sidecar.observer.capture.bodies import CAPTURE_BYTES, Bodies
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.dialects import Route, route_of
 from sidelight_sidecar.observer.dialects.base import Headers, Request
-from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
+from sidelight_sidecar.observer.exchange import CLIENT_LEFT, OTHER, Exchange
 
 MAX_PATH_BYTES = 2048
 MAX_REQUEST_BYTES = 1 << 20
@@ -18,6 +19,9 @@ MAX_REQUEST_BYTES = 1 << 20
 
 GAPS_AT_ONCE = 64
 """Gaps of a stream that consumers are told of at once: a second or three of it."""
+MAX_REQUEST_ID = 128
+_ODD = frozenset(b"%x" % number for number in range(1, 16, 2))
+"""Last hex digits of flags that say `sampled`."""
 _STREAM = re.compile(rb'"stream"\s{0,8}:\s{0,8}true')
 _STREAM_BYTES = 32
 
@@ -31,15 +35,20 @@ class Context:
         engine: type of the engine, as configured.
         keep_text: keep prompt and output of exchanges until usage is known, so that they can be
             counted where it is missing.
+        keep_bodies: bytes of each body to keep until it is decided whether the exchange becomes a
+            record; 0: none.
+        body_budget: of those.
     """
 
-    __slots__ = ("budget", "consumer", "engine", "keep_text")
+    __slots__ = ("body_budget", "budget", "consumer", "engine", "keep_bodies", "keep_text")
 
     def __init__(self, consumer: Consumer, budget: Budget) -> None:
         self.consumer = consumer
         self.budget = budget
         self.engine = "Auto"
         self.keep_text = False
+        self.keep_bodies = 0
+        self.body_budget = Budget(CAPTURE_BYTES)
 
 
 class Transaction:
@@ -65,7 +74,7 @@ class Transaction:
         exchange = self.exchange
         exchange.method = method
         exchange.path = path[:MAX_PATH_BYTES]
-        exchange.trace_id = _trace_id(headers.get(b"traceparent", b""))
+        _read_context(exchange, headers)
         self._request = request = Request(method, exchange.path, self._context.engine)
         self._route = route = route_of(request)
         exchange.operation = exchange.in_flight_as = route.operation
@@ -75,6 +84,9 @@ class Transaction:
         if self._context.keep_text and route.generating:
             exchange.text = KeptText(self._context.budget)
             exchange.asked = Kept(self._context.budget)
+        if self._context.keep_bodies and route.operation != OTHER:
+            exchange.bodies = Bodies(self._context.body_budget, self._context.keep_bodies)
+            exchange.bodies.request.head(*_kind(headers))
         self._context.consumer.started(exchange)
 
     def request_body(self, data: bytes) -> None:
@@ -86,6 +98,8 @@ class Transaction:
             self._seen = data[-_STREAM_BYTES:]
         if exchange.asked is not None:
             exchange.asked.add(data)
+        if exchange.bodies is not None:
+            exchange.bodies.request.add(data)
         request = self._request
         if request is None or request.body is None or self._body is not None:
             return  # nobody asks for it, or it has been asked for
@@ -100,6 +114,8 @@ class Transaction:
         """The request is whole; the relay held its last bytes for `delay_ns` (-1: not known)."""
         self.exchange.request_end_ns = at_ns
         self.exchange.overhead_ns = delay_ns
+        if self.exchange.bodies is not None:
+            self.exchange.bodies.request.ended = True
 
     # --- the response -----------------------------------------------------------------------
     @property
@@ -121,6 +137,8 @@ class Transaction:
             request.body = bytes(self._request_bytes)
             self._request_bytes.clear()
         exchange.code = status
+        if exchange.bodies is not None:
+            exchange.bodies.response.head(*_kind(headers))
         dialect = route.dialect(exchange, request)
         exchange.dialect = dialect.name
         self._body = ResponseBody(exchange, dialect, self._context.budget)
@@ -134,6 +152,8 @@ class Transaction:
         exchange.bytes_out += len(data)
         if exchange.left_ns:
             exchange.bytes_after_left += len(data)
+        if exchange.bodies is not None:
+            exchange.bodies.response.add(data)
         body = self._body
         if body is not None:
             body.feed(data, at_ns)
@@ -156,6 +176,8 @@ class Transaction:
         exchange = self.exchange
         if self._body is not None:
             self._body.end(whole=True, at_ns=at_ns)
+        if exchange.bodies is not None:
+            exchange.bodies.response.ended = True
         if exchange.left_ns and (exchange.error == "upstream_reset" or _is_blank(exchange)):
             exchange.error = "client_disconnect"  # a server that stops for that may end it neatly
             exchange.code = CLIENT_LEFT
@@ -217,9 +239,17 @@ def _is_blank(exchange: Exchange) -> bool:
     return exchange.empty and not exchange.finishes
 
 
-def _trace_id(traceparent: bytes) -> str:
-    """The trace's id in a W3C `traceparent`; empty when there is none."""
-    parts = traceparent.split(b"-")
+def _kind(headers: Headers) -> tuple[bytes, bytes]:
+    """What a body is, and how it is coded."""
+    return headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
+
+
+def _read_context(exchange: Exchange, headers: Headers) -> None:
+    """The request's id, and its W3C `traceparent`: version, trace, parent, flags."""
+    exchange.request_id = headers.get(b"x-request-id", b"")[:MAX_REQUEST_ID].decode("latin-1")
+    parts = headers.get(b"traceparent", b"").split(b"-")
     if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum():
-        return parts[1].decode("ascii")
-    return ""
+        exchange.trace_id = parts[1].decode("ascii")
+        if len(parts[2]) == 16 and parts[2].isalnum():
+            exchange.parent_id = parts[2].decode("ascii")
+            exchange.trace_sampled = parts[3][-1:] in _ODD

@@ -1,0 +1,77 @@
+"""The bodies of an exchange as they pass, kept until it is decided whether it becomes a record.
+
+Rules:
+1. Up to a limit each, from the start; what is longer is cut, and `size` says how long it was.
+2. All together within a budget of their own, so that captured bodies never take room from what the
+   observer reads. Without room a body is cut where it is.
+"""
+
+from sidelight_sidecar.observer.budget import Budget, Held
+from sidelight_sidecar.records.handover import Payload
+
+CAPTURE_BYTES = 32 << 20
+"""Default 32 MiB: 256 streams with prompts of 100 kB each at a time."""
+BLOCK = 4096
+"""Room is asked for in blocks of so many bytes."""
+MAX_WORD = 128
+
+
+class KeptBody:
+    """One side's body."""
+
+    __slots__ = ("_buffer", "_full", "_held", "_limit", "coding", "ended", "media_type", "size")
+
+    def __init__(self, budget: Budget, limit: int) -> None:
+        self._held = Held(budget)
+        self._buffer = bytearray()
+        self._limit = limit
+        self._full = False
+        self.size = 0
+        self.media_type = ""
+        self.coding = ""
+        self.ended = False
+
+    def head(self, media_type: bytes, coding: bytes) -> None:
+        """Note what it says of itself."""
+        self.media_type = media_type[:MAX_WORD].decode("latin-1").partition(";")[0].strip().lower()
+        self.coding = coding[:MAX_WORD].decode("latin-1").strip().lower()
+
+    def add(self, data: bytes) -> None:
+        """A further piece of it."""
+        self.size += len(data)
+        if self._full:
+            return
+        room = self._limit - len(self._buffer)
+        if len(data) > room:
+            data, self._full = data[:room], True
+        wanted = len(self._buffer) + len(data)
+        while self._held.size < wanted:
+            if not self._held.grow(BLOCK):
+                self._full = True
+                break
+        self._buffer += data[: self._held.size - len(self._buffer)]
+
+    def payload(self) -> Payload:
+        """It, as it is handed over."""
+        return Payload(bytes(self._buffer), self.media_type, self.coding, self.size, self.ended)
+
+    def release(self) -> None:
+        """Keep it no longer."""
+        self._full = True
+        self._buffer.clear()
+        self._held.release()
+
+
+class Bodies:
+    """Both sides'."""
+
+    __slots__ = ("request", "response")
+
+    def __init__(self, budget: Budget, limit: int) -> None:
+        self.request = KeptBody(budget, limit)
+        self.response = KeptBody(budget, limit)
+
+    def release(self) -> None:
+        """Keep them no longer."""
+        self.request.release()
+        self.response.release()

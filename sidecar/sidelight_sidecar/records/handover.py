@@ -1,0 +1,134 @@
+"""What passes between the observer and the capture process, over a socketpair.
+
+Messages in both directions: length of the body (5 bytes, big-endian), body (MessagePack, with its
+type). Both ends are of one release, so there is no version.
+"""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from sidelight_contract.capture import CaptureSettings
+from sidelight_sidecar.records.record import Origin, Record
+
+HEADER_BYTES = 5
+MAX_MESSAGE_BYTES = 20 << 20
+"""More is no message: two bodies at their limit, and the record."""
+
+
+class Payload(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One side's body as it passed, not masked yet."""
+
+    data: bytes = b""
+    media_type: str = ""
+    coding: str = ""
+    """Its `Content-Encoding`."""
+    size: int = 0
+    """Bytes that passed; more than `data` where it is cut."""
+    ended: bool = True
+    """All of it passed."""
+
+
+class Settings(msgspec.Struct, frozen=True, tag="settings"):
+    """To the capture process: what is in force from now on."""
+
+    capture: CaptureSettings
+    origin: Origin
+
+
+class Captured(msgspec.Struct, frozen=True, tag="captured"):
+    """To the capture process: an exchange that is to become a record."""
+
+    record: Record
+    """Without bodies."""
+    request: Payload
+    response: Payload
+    path: str = ""
+    """For the API's rules; it is in no record."""
+
+
+class SinkState(msgspec.Struct, omit_defaults=True, frozen=True):
+    """How one sink does. Counts are since the process began."""
+
+    kind: str = ""
+    delivered: int = 0
+    refused: int = 0
+    lost: int = 0
+    """Records that went before the sink had them: for the limit, or too old."""
+    waiting: int = 0
+    lag_seconds: float = 0.0
+    down: bool = False
+    why: str = ""
+    """Why the last try failed, in a few words of ours."""
+
+
+class CaptureState(msgspec.Struct, omit_defaults=True, frozen=True, tag="state"):
+    """From the capture process, once a second: how it does."""
+
+    records: int = 0
+    """Records made, since the process began."""
+    dropped: dict[str, int] = {}
+    """Records that were not spooled, by reason."""
+    left_out: dict[str, int] = {}
+    """Bodies without content, by reason."""
+    findings: dict[str, int] = {}
+    """What was masked, by detector."""
+    spool_bytes: int = 0
+    spool_damaged: int = 0
+    sinks: dict[str, SinkState] = {}
+
+
+class HandoverError(ValueError):
+    """What came is no message of this format."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_Message = TypeVar("_Message")
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """`message`, ready to be sent."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+ToCapture = Settings | Captured
+
+
+def to_capture() -> "Messages[ToCapture]":
+    """Reads what the observer sends."""
+    return Messages(msgspec.msgpack.Decoder(ToCapture))
+
+
+def to_observer() -> "Messages[CaptureState]":
+    """Reads what the capture process sends."""
+    return Messages(msgspec.msgpack.Decoder(CaptureState))
+
+
+class Messages(Generic[_Message]):
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[_Message]) -> None:
+        self._decoder = decoder
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[_Message]:
+        """The messages that `data` completes.
+
+        Raises:
+            HandoverError: too long, or not of this format.
+        """
+        self._buffer += data
+        while len(self._buffer) >= HEADER_BYTES:
+            length = int.from_bytes(self._buffer[:HEADER_BYTES], "big")
+            if length > MAX_MESSAGE_BYTES:
+                raise HandoverError(f"a message of {length} bytes")
+            if len(self._buffer) < HEADER_BYTES + length:
+                return
+            body = bytes(self._buffer[HEADER_BYTES : HEADER_BYTES + length])
+            del self._buffer[: HEADER_BYTES + length]
+            try:
+                yield self._decoder.decode(body)
+            except msgspec.DecodeError as error:
+                raise HandoverError(str(error)) from error
