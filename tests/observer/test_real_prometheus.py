@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SERIES_FOR_A_MODEL = 250
-"""Of one model and operation, and those of the sidecar itself: sampleLimit is 10000 (PodMonitor),
-and 32 models are told apart."""
+"""Of one model and operation, and those of the sidecar itself; the most there can be of all are in
+test_series_budget."""
 RULES = json.dumps(
     {
         "groups": [

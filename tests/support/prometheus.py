@@ -83,7 +83,7 @@ global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [rules.yaml]
 scrape_configs:
   - job_name: sidecar
-    sample_limit: 10000
+    sample_limit: 25000
     static_configs:
       - targets: ["{target}"]
         labels: {{namespace: llm, inference_service: chat}}
