@@ -17,6 +17,10 @@ from sidelight_contract.spec import Resource
 MAX_VERSIONS = 10
 MAX_NAMED_PODS = 20
 MAX_BREAKERS = 50
+MAX_SETTINGS_SHOWN = 20
+MAX_SETTING_SHOWN = 100
+"""Characters of a setting's value, and of its name."""
+MAX_ADAPTERS_SHOWN = 16
 MAX_AUTOPSIES = 5
 MAX_AUTOPSY_TEXT = 400
 
@@ -195,7 +199,7 @@ class AbandonedStatus(StatusPart):
 
 
 class Identity(StatusPart):
-    """What answered under this version name."""
+    """What answered under this version name; where its pods differ, what most of them have."""
 
     served_models: list[str] = Field(
         default_factory=list, description="Model names in the engine's answers; at most 10."
@@ -205,7 +209,35 @@ class Identity(StatusPart):
         description="The model that it is an adapter (LoRA) of; empty: it is none.",
     )
     image: str = Field(default="", description="Image of the engine's container.")
+    image_digest: str = Field(
+        default="", description="Start of the digest of the image that runs, by the node's word."
+    )
     engine: str = Field(default="", description="Type of the engine.")
+    engine_version: str = Field(default="", description="Its version, by its own word.")
+    weights: str = Field(
+        default="",
+        description="Start of a digest of the model's files, else the engine's own word for them, "
+        "such as a revision; of an adapter where it is loaded from.",
+    )
+    tokenizer: str = Field(
+        default="",
+        description="Start of a digest of the tokens that its tokenizer makes of a fixed text.",
+    )
+    template: str = Field(
+        default="",
+        description="Start of a digest of its chat template, or of what that makes of a fixed "
+        "chat.",
+    )
+    settings: dict[str, str] = Field(
+        default_factory=dict,
+        description="What changes outputs (docs/versions.md), by the engine's own word, else as "
+        "its arguments and environment have it; what is left to its default is not here. At most "
+        f"{MAX_SETTINGS_SHOWN}, of {MAX_SETTING_SHOWN} characters.",
+    )
+    adapters: list[str] = Field(
+        default_factory=list,
+        description=f"Adapters (LoRA) that its engines serve; at most {MAX_ADAPTERS_SHOWN}.",
+    )
 
 
 class SLOFigure(StatusPart):

@@ -77,13 +77,23 @@ def _told(pod: PodView, identity: RuntimeIdentity) -> Iterator[tuple[str, str]]:
         TOKENIZER: identity.tokenizer,
         TEMPLATE: identity.template,
         # Files and the engine's own word are two things.
-        f"{WEIGHTS} ({identity.weights_from})": "" if ollama else identity.weights,
+        weights_from(identity.weights_from): "" if ollama else identity.weights,
         MODELS: "" if ollama else _models(identity),
         **identity.settings,
     }
     for model in identity.models:
-        found[f"root of {model.name}"] = model.root
+        found[root_of(model.name)] = model.root
     return ((name, value) for name, value in found.items() if value)
+
+
+def weights_from(source: str) -> str:
+    """Name of the fact what the weights are, by this source."""
+    return f"{WEIGHTS} ({source})" if source else WEIGHTS
+
+
+def root_of(model: str) -> str:
+    """Name of the fact where a served model's weights are."""
+    return f"root of {model}"
 
 
 def _models(identity: RuntimeIdentity) -> str:

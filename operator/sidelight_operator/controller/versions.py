@@ -5,7 +5,7 @@ the start and the coverage of the pods that had requests for it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sidelight_contract import status
@@ -13,7 +13,9 @@ from sidelight_contract.summary import Abandoned, Summary, TokenCounts
 from sidelight_contract.versions import MODEL, adapter_version, parted
 from sidelight_operator.controller.adapters import by_adapter
 from sidelight_operator.controller.coverage import share
+from sidelight_operator.controller.facts import Member
 from sidelight_operator.controller.figures import Figures, inference, traffic_status
+from sidelight_operator.controller.identities import identity_of
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
 from sidelight_operator.controller.version import NOT_YET
@@ -42,6 +44,7 @@ class _Version:
     youngest: PodView
     """Of its pods."""
     parent: str = ""
+    members: list[Member] = field(default_factory=list)
 
 
 def versions_of(answered: Iterable[tuple[PodView, Summary]]) -> Versions:
@@ -76,6 +79,7 @@ def _add(found: dict[str, _Version], pod: PodView, summary: Summary) -> None:
         if version is None:
             parent = summary.sidecar.adapters[adapter] if adapter != MODEL else ""
             version = found[name] = _Version(Figures(), pod, parent)
+        version.members.append((pod, summary))
         version.figures.add_pod(summary)
         version.figures.add_traffic(parts, window.get(adapter, ()), summary)
         known = version.youngest
@@ -106,7 +110,7 @@ def _status(name: str, version: _Version) -> status.VersionStatus:
     seen = figures.observed + figures.lost
     return status.VersionStatus(
         name=name,
-        identity=_identity(version),
+        identity=_identity(version, parted(name)[1]),
         pods=figures.pods,
         since=format_time(datetime.fromtimestamp(figures.started_at, UTC)),
         requests=total.requests,
@@ -124,14 +128,15 @@ def _status(name: str, version: _Version) -> status.VersionStatus:
     )
 
 
-def _identity(version: _Version) -> status.Identity:
+def _identity(version: _Version, adapter: str) -> status.Identity:
     served, pod = version.figures.served_models, version.youngest
     by_requests = sorted(served, key=lambda model: (-served[model], model))
-    return status.Identity(
+    return identity_of(
+        pod,
+        version.members,
         served_models=by_requests[:MAX_SERVED_MODELS],
+        adapter=adapter,
         parent=version.parent,
-        image=pod.image,
-        engine=pod.injection.engine,
     )
 
 

@@ -1,0 +1,107 @@
+"""What answered under a version's name, for people: of each thing what most of its pods have.
+
+Where pods differ, the condition VersionConsistent says so; here is no place for all of them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sidelight_contract.identity import WeightsFrom
+from sidelight_contract.status import (
+    MAX_ADAPTERS_SHOWN,
+    MAX_SETTING_SHOWN,
+    MAX_SETTINGS_SHOWN,
+    Identity,
+)
+from sidelight_operator.controller.facts import (
+    DEFAULT,
+    ENGINE_VERSION,
+    IMAGE,
+    TEMPLATE,
+    TOKENIZER,
+    Facts,
+    Member,
+    facts_of,
+    root_of,
+    weights_from,
+)
+from sidelight_operator.controller.pods import PodView
+
+_SOURCES = (WeightsFrom.FILES.value, WeightsFrom.ENGINE.value, "")
+"""Of the weights: whichever is first is shown."""
+_DIGEST_SHOWN = len("sha256:") + 12
+
+
+def identity_of(
+    pod: PodView,
+    members: Iterable[Member],
+    *,
+    served_models: Sequence[str],
+    adapter: str = "",
+    parent: str = "",
+) -> Identity:
+    """What is shown of a version.
+
+    Args:
+        pod: whose image and engine stand for all.
+        members: its pods and what their sidecars told.
+        served_models: those to show.
+        adapter: of an adapter's version its name: only what is its own is shown, for the rest
+            stands with the version of the pods.
+        parent: of an adapter's version the model that it is one of.
+    """
+    facts = facts_of(members)
+    weights = [root_of(adapter)] if adapter else [weights_from(source) for source in _SOURCES]
+    return Identity(
+        served_models=list(served_models),
+        parent=parent,
+        image=pod.image,
+        image_digest=_told(facts, IMAGE),
+        engine=pod.injection.engine,
+        engine_version=_told(facts, ENGINE_VERSION),
+        weights=next(filter(None, (_told(facts, name) for name in weights)), ""),
+        tokenizer="" if adapter else _told(facts, TOKENIZER),
+        template="" if adapter else _told(facts, TEMPLATE),
+        settings={} if adapter else _settings(facts),
+        adapters=[] if adapter else _adapters(facts),
+    )
+
+
+def _told(facts: Sequence[Facts], name: str) -> str:
+    return shown(_most((one.told.get(name, ""), one) for one in facts))
+
+
+def _most(values: Iterable[tuple[str, Facts]]) -> str:
+    """What most pods have; of as many, the first by name; empty where none has anything."""
+    counts: Counter[str] = Counter()
+    for value, one in values:
+        counts[value] += len(one.pods)
+    del counts[DEFAULT]
+    return min(counts, key=lambda value: (-counts[value], value), default="")
+
+
+def _settings(facts: Sequence[Facts]) -> dict[str, str]:
+    """The engine's own word before what is declared; what is one word before parts of a whole."""
+    names = {name for one in facts for name in (*one.identity.settings, *one.declared)}
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: (not name.isidentifier(), name)):
+        told = _most((one.identity.settings.get(name, ""), one) for one in facts)
+        value = told or _most((one.declared.get(name, DEFAULT), one) for one in facts)
+        if value and len(name) <= MAX_SETTING_SHOWN and len(found) < MAX_SETTINGS_SHOWN:
+            found[name] = shown(value)
+    return dict(sorted(found.items()))
+
+
+def _adapters(facts: Sequence[Facts]) -> list[str]:
+    names = {name for one in facts for name in one.identity.adapters()}
+    return sorted(names)[:MAX_ADAPTERS_SHOWN]
+
+
+def shown(value: str) -> str:
+    """A value in the status: the start of a digest; what is long without its middle."""
+    if value.startswith("sha256:"):
+        return value[:_DIGEST_SHOWN]
+    if len(value) <= MAX_SETTING_SHOWN:
+        return value
+    half = MAX_SETTING_SHOWN // 2 - 2
+    return f"{value[:half]}...{value[-half:]}"
