@@ -38,6 +38,34 @@ class MorePort:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """How an engine is told where its model's files are (`docs/versions.md`)."""
+
+    flags: tuple[str, ...] = ()
+    """Arguments that name it: a folder, a file or, where `hub`, a repository."""
+    variables: tuple[str, ...] = ()
+    """Environment variables that do, where no argument does."""
+    first_word: bool = False
+    """The first argument does, where it is no flag."""
+    before_word: tuple[str, ...] = ()
+    """What may stand before it."""
+    hub: bool = False
+    """Repositories of a Hugging Face hub are kept in its cache (`HF_HUB_CACHE`, `HF_HOME`)."""
+    cache_flags: tuple[str, ...] = ()
+    """Arguments that name that cache."""
+    cache_folders: tuple[str, ...] = ()
+    """Where its image keeps it when told nothing; empty: `~/.cache/huggingface/hub`."""
+    revision_flags: tuple[str, ...] = ("--revision",)
+    revision_variables: tuple[str, ...] = ()
+    store_variable: str = ""
+    """Environment variable that names a folder of all that it has fetched."""
+    store_folder: str = ""
+    """That folder when it is told nothing."""
+    store_inside: tuple[str, ...] = ("",)
+    """Where in that folder the models may be."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineProfile:
     """How to recognise an engine, where it serves, and how that is changed."""
 
@@ -86,6 +114,7 @@ class EngineProfile:
     health_path: str = "/health"
     tokenizer_path: str = ""
     """Where it counts tokens; empty: it cannot be asked."""
+    model: ModelFiles = ModelFiles()
 
 
 _HOST = ("--host",)
@@ -112,6 +141,9 @@ PROFILES: tuple[EngineProfile, ...] = (
         rank_flags=("--node-rank",),
         metrics_path="/metrics",
         tokenizer_path="/tokenize",
+        model=ModelFiles(
+            flags=("--model",), first_word=True, hub=True, cache_flags=("--download-dir",),
+        ),
     ),
     EngineProfile(
         type=EngineType.SGLANG,
@@ -126,6 +158,9 @@ PROFILES: tuple[EngineProfile, ...] = (
         rank_flags=("--node-rank",),
         metrics_path="/metrics",
         tokenizer_path="/tokenize",
+        model=ModelFiles(
+            flags=("--model-path", "--model"), hub=True, cache_flags=("--download-dir",),
+        ),
     ),
     EngineProfile(
         type=EngineType.TGI,
@@ -138,6 +173,11 @@ PROFILES: tuple[EngineProfile, ...] = (
         host_flags=("--hostname",),
         image_ports=("huggingface/text-generation-inference",),
         metrics_path="/metrics",
+        model=ModelFiles(
+            flags=("--model-id",), variables=("MODEL_ID",), hub=True,
+            cache_flags=("--huggingface-hub-cache",), cache_folders=("/data", "/data/hub"),
+            revision_variables=("REVISION",),
+        ),
     ),
     EngineProfile(
         type=EngineType.LLAMA_CPP,
@@ -151,6 +191,7 @@ PROFILES: tuple[EngineProfile, ...] = (
         host_variables=("LLAMA_ARG_HOST",),
         metrics_path="/metrics",
         tokenizer_path="/tokenize",
+        model=ModelFiles(flags=("--model", "-m"), variables=("LLAMA_ARG_MODEL",)),
     ),
     EngineProfile(
         type=EngineType.OLLAMA,
@@ -161,6 +202,7 @@ PROFILES: tuple[EngineProfile, ...] = (
         default_args="serve",
         address_variables=("OLLAMA_HOST",),
         health_path="/",
+        model=ModelFiles(store_variable="OLLAMA_MODELS", store_folder="~/.ollama/models"),
     ),
     EngineProfile(
         type=EngineType.TENSORRT_LLM,
@@ -173,6 +215,10 @@ PROFILES: tuple[EngineProfile, ...] = (
         config_flags=("disaggregated",),
         no_api=("disaggregated_mpi_worker",),
         metrics_path="/prometheus/metrics",
+        model=ModelFiles(
+            first_word=True, before_word=("serve",), hub=True,
+            revision_flags=("--hf_revision", "--revision"),
+        ),
     ),
     EngineProfile(
         type=EngineType.TRITON,
@@ -185,6 +231,7 @@ PROFILES: tuple[EngineProfile, ...] = (
         metrics_port=8002,
         metrics_path="/metrics",
         health_path="/v2/health/live",
+        model=ModelFiles(flags=("--model-repository", "--model-store")),
     ),
     EngineProfile(
         type=EngineType.MAX,
@@ -197,6 +244,10 @@ PROFILES: tuple[EngineProfile, ...] = (
         host_variables=("MAX_SERVE_HOST",),
         metrics_port=8001,
         metrics_path="/metrics",
+        model=ModelFiles(
+            flags=("--model", "--model-path"), hub=True,
+            revision_flags=("--huggingface-model-revision",),
+        ),
     ),
     EngineProfile(
         type=EngineType.HAYHOOKS,
@@ -228,6 +279,9 @@ PROFILES: tuple[EngineProfile, ...] = (
         more_ports=(MorePort("--grpc_port", 8081, ("--enable_grpc=false", "--enable_grpc=False")),),
         metrics_path="/metrics",
         health_path="/v2/health/live",
+        model=ModelFiles(
+            flags=("--model_dir", "--model_id"), hub=True, revision_flags=("--model_revision",),
+        ),
     ),
     EngineProfile(
         type=EngineType.NIM,
@@ -240,6 +294,11 @@ PROFILES: tuple[EngineProfile, ...] = (
         config_variables=("NIM_PASSTHROUGH_ARGS",),
         metrics_path="/v1/metrics",
         health_path="/v1/health/live",
+        model=ModelFiles(
+            variables=("NIM_MODEL_PATH", "NIM_MODEL_NAME"),
+            store_variable="NIM_CACHE_PATH", store_folder="/opt/nim/.cache",
+            store_inside=("ngc/hub", "huggingface/hub"),
+        ),
     ),
     EngineProfile(
         type=EngineType.TEI,
@@ -252,6 +311,11 @@ PROFILES: tuple[EngineProfile, ...] = (
         host_flags=("--hostname",),
         image_ports=("huggingface/text-embeddings-inference",),
         metrics_path="/metrics",
+        model=ModelFiles(
+            flags=("--model-id",), variables=("MODEL_ID",), hub=True,
+            cache_flags=("--huggingface-hub-cache",), cache_folders=("/data",),
+            revision_variables=("REVISION",),
+        ),
     ),
 )  # fmt: skip
 """In this order they are tried; no two share a program."""

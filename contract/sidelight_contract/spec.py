@@ -252,8 +252,15 @@ class Version(Resource):
         min_length=1,
         max_length=8,
         description="Pod labels to look at, in order; the first that is there names the version. "
-        "A pod with none of them is known by the digest of its engine's image, such as "
-        "sha256:0123456789ab.",
+        "A pod with none of them is known by its engine's image tag.",
+    )
+    read_weights: bool = Field(
+        default=False,
+        description="Tell pods of one version apart by their model's files: the sidecar gets the "
+        "engine's mount that holds them, read-only, and makes a digest of configuration, tokenizer "
+        "and the headers of weight files; never of whole weights (docs/versions.md). New pods "
+        "only. Default false: a volume that one more container mounts, before the engine does, can "
+        "hold up a pod's start, as a FUSE volume whose daemon is another container of the pod.",
     )
 
 

@@ -6,6 +6,7 @@ from sidelight_contract import names
 from sidelight_contract.injection import InjectionRecord, decode_record
 from sidelight_contract.names import Reason
 from sidelight_contract.spec import Interception, ObservedModelSpec, RequestedMode
+from sidelight_contract.weights import WeightsState
 from sidelight_operator.attach.taps import tap_of
 from sidelight_operator.inject import Decision
 from sidelight_operator.inject.types import Json, RefusedError
@@ -33,6 +34,9 @@ def decide_tap(pod: Json, decide: Callable[[Json], Decision]) -> InjectionRecord
     record.mode_reason = Reason.ATTACHED_TO_RUNNING_POD.value
     record.mode_message = _MESSAGE
     record.config_hash = ""  # of a sidecar; nothing about a tap can be outdated and mended
+    if record.weights_message:
+        record.weights = WeightsState.ATTACHED.value
+        record.weights_message = "a tap in a running pod mounts nothing"
     return record
 
 

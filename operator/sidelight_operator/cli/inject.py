@@ -76,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
         if decision.patched is None:
             which = f"{role}: " if role else ""
             print(f"{which}{decision.reason}: {decision.message}", file=sys.stderr)
+        elif decision.weights:
+            print(f"weights are not read: {decision.weights_message}", file=sys.stderr)
     yaml.safe_dump_all(patched, sys.stdout, sort_keys=False)
     return 0 if patched else 1
 

@@ -34,6 +34,7 @@ from sidelight_operator.inject.types import (
     Outcome,
     RefusedError,
 )
+from sidelight_operator.inject.weights import NONE_ASKED, weights_of
 
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
@@ -73,7 +74,8 @@ def _decide(
     labels = (pod.get("metadata") or {}).get("labels") or {}
     found = find_engine(containers, model.spec.engine, labels)
     container = next(one for one in containers if one.get("name") == found.container)
-    scene = Scene(pod, container, found, namespace, model.name, settings)
+    weights = weights_of(pod, container, found) if model.spec.version.read_weights else NONE_ASKED
+    scene = Scene(pod, container, found, namespace, model.name, settings, weights)
     choice = choose(model.spec.interception.mode, scene)
     _inject(scene, choice)
     return Decision(
@@ -82,7 +84,7 @@ def _decide(
         f"{choice.mode.value}",
         model=model.name, mode=choice.mode, mode_reason=choice.reason,
         mode_message=choice.message, engine=found.type, engine_container=found.container,
-        port=found.port, patched=pod,
+        port=found.port, weights=weights.state, weights_message=weights.message, patched=pod,
     )  # fmt: skip
 
 
@@ -104,7 +106,8 @@ def _inject(scene: Scene, choice: Choice) -> None:
         engine=found.type.value, container=found.container, port=found.port,
         more_ports=list(found.more_ports), admin_port=own.admin, edits=editor.edits,
         pull_secrets=_add_pull_secrets(pod["spec"], settings),
-        config_hash=word, image=settings.sidecar_image,
+        config_hash=word, image=settings.sidecar_image, weights=scene.weights.state,
+        weights_message=scene.weights.message,
     )  # fmt: skip
     _mark(pod, record)
 

@@ -7,14 +7,20 @@ from sidelight_operator.inject.word import Word
 
 def value_of(words: Sequence[Word], flags: Sequence[str]) -> Word | None:
     """The value of the last of `flags` that is given; None when none is."""
-    value: Word | None = None
+    values = values_of(words, flags)
+    return values[-1] if values else None
+
+
+def values_of(words: Sequence[Word], flags: Sequence[str]) -> list[Word]:
+    """The values of all of `flags` that are given, in order."""
+    values: list[Word] = []
     for number, word in enumerate(words):
         for flag in flags:
             if word.text == flag:
-                value = words[number + 1] if number + 1 < len(words) else Word(())
+                values.append(words[number + 1] if number + 1 < len(words) else Word(()))
             elif word.known_start.startswith(f"{flag}="):
-                value = word.after(f"{flag}=")
-    return value
+                values.append(word.after(f"{flag}="))
+    return values
 
 
 def given(words: Sequence[Word], flags: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sidelight_operator.inject.detect import Found
 from sidelight_operator.inject.types import InjectionSettings, Json, NamespaceFacts
+from sidelight_operator.inject.weights import NONE_ASKED, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,4 @@ class Scene:
     model: str
     """The ObservedModel's name."""
     settings: InjectionSettings
+    weights: Weights = NONE_ASKED

@@ -39,7 +39,7 @@ def sidecar_container(
             "run", *_path(mode, own, engine), "--admin", f"*:{own.admin}",
             "--config", names.CONFIG_FILE,
         ],
-        "env": _environment(scene.model, mode, engine),
+        "env": [*_environment(scene.model, mode, engine), *scene.weights.environment()],
         "ports": [
             *ports,
             {"name": names.ADMIN_PORT_NAME, "containerPort": own.admin, "protocol": "TCP"},
@@ -52,6 +52,7 @@ def sidecar_container(
         "volumeMounts": [
             {"name": names.CONFIG_VOLUME, "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
             _no_service_account(),
+            *scene.weights.mounts(),
         ],
     }  # fmt: skip
     if settings.native_sidecar:

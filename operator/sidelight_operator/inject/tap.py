@@ -15,6 +15,7 @@ from sidelight_contract import names
 from sidelight_contract.injection import InjectionRecord
 from sidelight_contract.names import Reason
 from sidelight_operator.inject.types import InjectionSettings, Json, NamespaceFacts, RefusedError
+from sidelight_operator.inject.weights import attached
 
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
 
@@ -77,6 +78,7 @@ def ephemeral_tap(
             {"name": "SIDELIGHT_ENGINE", "value": record.engine},
             {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"},
             _POD_IP,
+            *(attached().environment() if record.weights else ()),
         ],
         "securityContext": _security(namespace),
         "terminationMessagePolicy": "FallbackToLogsOnError",

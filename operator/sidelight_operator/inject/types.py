@@ -76,6 +76,10 @@ class Decision:
     engine: EngineType | None = None
     engine_container: str = ""
     port: int = 0
+    weights: str = ""
+    """Why weights are not read although it was asked for (a `WeightsState`); empty: none of it."""
+    weights_message: str = ""
+    """The same in a sentence, or what is mounted for it."""
     patched: Json | None = None
     """The whole pod with the sidecar; None when it is left alone."""
 
