@@ -252,7 +252,8 @@ class Version(Resource):
         min_length=1,
         max_length=8,
         description="Pod labels to look at, in order; the first that is there names the version. "
-        "A pod with none of them is known by its engine's image tag.",
+        "A pod with none of them is known by the digest of its engine's image, such as "
+        "sha256:0123456789ab.",
     )
     read_weights: bool = Field(
         default=False,
