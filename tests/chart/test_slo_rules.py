@@ -83,6 +83,11 @@ def traffic(good: int, bad: int, objective: float, minutes: int = 600) -> dict[s
     }
 
 
+def restarts(gain: int, minutes: int = 15, lives: int = 8) -> str:
+    """A counter that begins anew so often."""
+    return " ".join([f"{gain}+{gain}x{minutes - 2}"] * lives)
+
+
 def test_rules_are_valid(render: Render, tmp_path: Path) -> None:
     """By promtool, which names what it does not understand."""
     (tmp_path / "rules.yaml").write_text(json.dumps({"groups": groups(render)}))
@@ -120,6 +125,28 @@ def test_rules_ask_for_metrics_and_labels_that_a_sidecar_has(render: Render) -> 
         pytest.param({**traffic(80, 20, 0.99), SERIES % ("a", "bad"): "0+20x60 1200x540",
                       SERIES % ("b", "bad"): "0+20x60 1200x540"}, "80m",
                      [("critical", "6h"), ("warning", "1d")], id="over: the fast one ends first"),
+        pytest.param({**traffic(100, 0, 0.99), SERIES % ("a", "good"): restarts(100),
+                      SERIES % ("a", "bad"): restarts(0)}, "100m", [],
+                     id="a sidecar that is restarted again and again, and all is well"),
+        pytest.param({**{SERIES % (pod, "good"): restarts(80) for pod in "ab"},
+                      **{SERIES % (pod, "bad"): restarts(20) for pod in "ab"},
+                      OBJECTIVE: "0.99x600"}, "100m",
+                     [("critical", "1h"), ("critical", "6h"), ("warning", "1d")],
+                     id="bad requests of sidecars that are restarted are not lost"),
+        pytest.param({**traffic(100, 0, 0.99), SERIES % ("b", "good"): "0x60 stale",
+                      SERIES % ("b", "bad"): "0+100x60 stale"}, "64m",
+                     [("critical", "1h"), ("critical", "6h"), ("warning", "1d")],
+                     id="a bad pod that has just ended"),
+        pytest.param({**traffic(100, 0, 0.99), SERIES % ("b", "good"): "0x60 stale",
+                      SERIES % ("b", "bad"): "0+100x60 stale"}, "80m",
+                     [("critical", "6h"), ("warning", "1d")],
+                     id="a bad pod that ended: the fast one ends first"),
+        pytest.param({**traffic(80, 20, 0.99), OBJECTIVE: "0.99x60 stale",
+                      OBJECTIVE.replace('pod="a"', 'pod="b"'): "0.99x600",
+                      SERIES % ("a", "good"): "0+80x60 stale",
+                      SERIES % ("a", "bad"): "0+20x60 stale"}, "80m",
+                     [("critical", "1h"), ("critical", "6h"), ("warning", "1d")],
+                     id="the objective is there as long as any pod is"),
     ],
 )  # fmt: skip
 def test_alerts_ring_when_they_should(
