@@ -29,6 +29,12 @@ PRINT_COLUMNS: list[dict[str, Any]] = [
     {"name": "Errors", "type": "string", "jsonPath": ".status.traffic.errorRatio"},
     {"name": "SLO", "type": "string", "jsonPath": ".status.slo.attainment"},
     {
+        "name": "Coverage",
+        "type": "string",
+        "jsonPath": ".status.versions[0].coverage",
+        "priority": 1,
+    },
+    {
         "name": "Ready",
         "type": "string",
         "jsonPath": '.status.conditions[?(@.type=="Ready")].status',

@@ -371,12 +371,14 @@ class Compare(Resource):
         min_length=1,
         max_length=253,
         description="Version to compare with, as in `status.versions`. `previous` (default): the "
-        "newest other than the candidate; a version is as new as its oldest pod.",
+        "newest other than the candidate; a version is as new as its oldest pod. Of an adapter "
+        "(`<version>/<adapter>`): the same adapter of that version, never its own model.",
     )
     candidate: str = Field(
         default="",
         max_length=253,
-        description="Version that is judged, as in `status.versions`. Empty (default): the newest.",
+        description="Version that is judged, as in `status.versions`. Empty (default): the newest; "
+        "where `baseline` is an adapter's, the same adapter of it.",
     )
     tolerance: Tolerance = Field(
         default_factory=Tolerance,
