@@ -45,10 +45,10 @@ def recorded(
     asked = []
     for rule in rules:
         value = expected.get(rule["record"].removeprefix(PREFIX))
-        samples = [{"labels": f"{rule['record']}{{{LABELS}}}", "value": value}]
+        samples = [{"labels": f"{{{LABELS}}}", "value": value}]
         asked.append(
             {
-                "expr": rule["record"],
+                "expr": f"round({rule['record']}, 0.001)",
                 "eval_time": "30m",
                 "exp_samples": [] if value is None else samples,
             }
