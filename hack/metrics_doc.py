@@ -12,8 +12,9 @@ from prometheus_client.registry import Collector
 
 from sidelight_contract.config import SidecarConfig
 from sidelight_sidecar.observer.app import register_live
+from sidelight_sidecar.observer.asking import Asking
 from sidelight_sidecar.observer.engine.client import Answer
-from sidelight_sidecar.observer.engine.worker import EngineWorker
+from sidelight_sidecar.observer.engine.known import Known
 from sidelight_sidecar.observer.pipeline import Pipeline
 
 PREAMBLE = """# Metrics
@@ -63,7 +64,7 @@ class Nobody:
 def collectors() -> list[Collector]:
     """Everything that a running observer registers."""
     pipeline = Pipeline(0, 0, SidecarConfig(version=1))
-    register_live(pipeline, EngineWorker(Nobody(), pipeline.counter, int, lambda _: None))
+    register_live(pipeline, Asking(pipeline, Nobody(), Known(), now_ns=int, unix=float))
     return list(pipeline.metrics.registry._collector_to_names)
 
 

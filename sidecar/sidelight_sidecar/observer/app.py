@@ -19,13 +19,15 @@ from sidelight_contract.config import ConfigError, SidecarConfig
 from sidelight_contract.names import TAP_CONFIG_VARIABLE
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.observer.admin import Admin
+from sidelight_sidecar.observer.asking import Asking
 from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash, end_in_time, end_tap
 from sidelight_sidecar.observer.configuring import configure
 from sidelight_sidecar.observer.engine.client import http_engine_client
-from sidelight_sidecar.observer.engine.known import Known, KnownEngine, known_of
+from sidelight_sidecar.observer.engine.known import Known, known_of
 from sidelight_sidecar.observer.engine.metrics import EngineCollector
-from sidelight_sidecar.observer.engine.worker import STEP_SECONDS, EngineWorker
+from sidelight_sidecar.observer.engine.worker import STEP_SECONDS
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
+from sidelight_sidecar.observer.identity.metrics import BackendCollector
 from sidelight_sidecar.observer.metrics.itself import account_for_processes
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.tokens import SummaryTokens
@@ -107,35 +109,21 @@ async def watch_config(pipeline: Pipeline, file: ConfigFile | InlineConfig) -> N
         await asyncio.sleep(POLL_SECONDS)
 
 
-def register_live(pipeline: Pipeline, worker: EngineWorker) -> None:
+def register_live(pipeline: Pipeline, asking: Asking) -> None:
     """Add the metrics that only a live observer has: of its own cost, and of asking the engine."""
     account_for_processes(pipeline.metrics.registry, relay_pid=os.getppid())
-    pipeline.metrics.registry.register(EngineCollector(worker))
+    reader = asking.reader
+    pipeline.metrics.registry.register(EngineCollector(asking.worker, lambda: reader.questions))
+    pipeline.metrics.registry.register(BackendCollector(reader))
 
 
 async def ask_engine(pipeline: Pipeline, known: Known) -> None:
-    """Read the engine's queue and have its tokenizer count, off the path, until cancelled.
-
-    A fault here ends the questions, and nothing else: tokens are estimates from then on.
-    """
+    """Ask the engine what there is to ask, off the path, until cancelled."""
     async with http_engine_client() as client:
-        asked = KnownEngine(client, known)
-        worker = EngineWorker(
-            asked, pipeline.counter, time.monotonic_ns, pipeline.read_queue, pipeline.engine_said
-        )
-        register_live(pipeline, worker)
+        asking = Asking(pipeline, client, known, now_ns=time.monotonic_ns, unix=time.time)
+        register_live(pipeline, asking)
         while True:
-            worker.allow(tokenizer=pipeline.config.tokenizer == "Auto")
-            pipeline.context.keep_text = not worker.hopeless
-            try:
-                await worker.step(pipeline.flows.engine_address, in_flight=pipeline.tally.in_flight)
-            except Exception as error:  # noqa: BLE001 - see above
-                fault = {"error": type(error).__name__}  # a message could hold what passed
-                log.error("engine_questions_ended", extra={"fields": fault})  # noqa: TRY400
-                worker.allow(tokenizer=False)
-                pipeline.context.keep_text = False
-                pipeline.counter.stop_waiting()
-                return
+            await asking.step()
             await asyncio.sleep(STEP_SECONDS)
 
 

@@ -20,6 +20,7 @@ from sidelight_sidecar.observer.engine.history import EngineHistory
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.flows.table import FlowTable
 from sidelight_sidecar.observer.http.transaction import Context
+from sidelight_sidecar.observer.identity.watch import EngineWatch
 from sidelight_sidecar.observer.logical import LogicalRequests
 from sidelight_sidecar.observer.metrics.budget import BudgetCollector
 from sidelight_sidecar.observer.metrics.exchanges import Metrics
@@ -65,7 +66,11 @@ class Pipeline:
         self.autopsies = Autopsies(
             self._labels, self.engine_history, pressure, config.window_seconds
         )
-        own = (self.metrics, self.tally, self.strata, self.slo, self.reconciler, self.autopsies)
+        self.engine_watch = EngineWatch()
+        own = (
+            self.metrics, self.tally, self.strata, self.slo, self.reconciler, self.autopsies,
+            self.engine_watch,
+        )  # fmt: skip
         self.counter = TokenCounter(Consumers((*own, *also)))
         self.context = Context(LogicalRequests(self.counter), Budget())
         self.flows = FlowTable(self.context, pressure)
@@ -124,6 +129,11 @@ class Pipeline:
     def identity(self, identity: RuntimeIdentity) -> None:
         self._identity = identity
         self._labels.engine_serves(identity, self.context.engine)
+
+    @property
+    def engine_restarts(self) -> int:
+        """Grows when the engine is seen to have begun anew, or to take no connection."""
+        return self.reconciler.restarts + self.flows.relay.connect_errors
 
     def _unobserved(self) -> Unobserved:
         return unobserved(self.flows)

@@ -4,7 +4,7 @@ Counters are the engine's own values, so that they can be held against the sidec
 fresh is not exported: a gauge that stands still looks like a quiet engine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -36,10 +36,15 @@ COUNTERS = {
 class EngineCollector(Collector):
     """How the engine is asked, and what it says. It notes that it was scraped, for then the engine
     is read although nothing is under way.
+
+    Args:
+        worker: asks the engine.
+        identity: how often it was asked who it is.
     """
 
-    def __init__(self, worker: EngineWorker) -> None:
+    def __init__(self, worker: EngineWorker, identity: Callable[[], int] = int) -> None:
         self._worker = worker
+        self._identity = identity
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """The families that there is something to say of; the engine's own without labels but a
@@ -61,6 +66,7 @@ class EngineCollector(Collector):
         )
         questions.add_metric(("queue",), self._worker.sampler.questions)
         questions.add_metric(("tokenize",), self._worker.tokenizer.questions)
+        questions.add_metric(("identity",), self._identity())
         yield questions
         yield from self._engine()
 

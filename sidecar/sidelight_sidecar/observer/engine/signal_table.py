@@ -14,6 +14,8 @@ together, what its value is multiplied by, and where the name is from. Rules:
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
+from sidelight_contract.identity import Setting
+
 VLLM, SGLANG, TENSORRT_LLM, TGI = "vllm", "sglang", "tensorrt_llm", "tgi"
 LLAMA_CPP, MAX, TRITON, NIM = "llama_cpp", "max", "triton", "nim"
 ENGINES = (VLLM, SGLANG, TENSORRT_LLM, TGI, LLAMA_CPP, MAX, TRITON, NIM)
@@ -208,3 +210,13 @@ REASONS = {
 
 STARTED_AT = "process_start_time_seconds"
 """Of whoever runs in Prometheus' own client libraries: when the process began."""
+
+INFOS: dict[str, dict[str, str]] = {
+    "vllm:cache_config_info": {
+        "cache_dtype": Setting.KV_CACHE_DTYPE,
+        "calculate_kv_scales": Setting.KV_SCALES,
+        "mamba_ssm_cache_dtype": Setting.STATE_DTYPE,
+    },
+}
+"""Series whose labels say how the engine is set up: those of them that change outputs, and the
+names of the settings (docs/versions.md)."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from sidelight_sidecar.observer.engine.signal_table import (
     ENGINES,
+    INFOS,
     REASONS,
     ROWS,
     STARTED_AT,
@@ -31,6 +32,7 @@ MAX_LINE_BYTES = 16 << 10
 MAX_SERIES = 4096
 MAX_VALUE = 1e18
 MAX_REASONS = 16
+MAX_SETTING = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class EngineSignals:
     """Unix seconds at which the process began, if it says so."""
     models: int = 0
     """Names in the label `model_name` of its token counts."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What its metrics tell of how it is set up, where that changes outputs."""
 
     @property
     def requests(self) -> float | None:
@@ -104,9 +108,12 @@ def signals_in(body: bytes) -> EngineSignals | None:
         line = found[0]
         if line[0] == _HASH or len(line) > MAX_LINE_BYTES:
             continue
-        rows = _BY_NAME.get(line.partition(b"{")[0].partition(b" ")[0].rstrip(b"\r\t"))
+        name = line.partition(b"{")[0].partition(b" ")[0].rstrip(b"\r\t")
+        rows = _BY_NAME.get(name)
         if rows is not None:
             reading.take(rows, line)
+        elif (wanted := _INFOS.get(name)) is not None:
+            reading.take_info(wanted, line)
     return reading.signals()
 
 
@@ -116,6 +123,7 @@ _BY_NAME: dict[bytes, list[Row]] = {STARTED_AT.encode(): []}
 for _row in ROWS:  # some exporters change the colon, and Dynamo puts one in
     for _spelling in {_row.name, _row.name.replace(":", "_"), _row.name.replace("_", ":", 1)}:
         _BY_NAME.setdefault(_spelling.encode(), []).append(_row)
+_INFOS = {name.encode(): wanted for name, wanted in INFOS.items()}
 _LABELS = rb'(?:[^"}]|"(?:[^"\\]|\\.)*+")*+'
 _SAMPLE = re.compile(rb"[^{ \t]+[ \t]*(?:\{(" + _LABELS + rb")\})?[ \t]*([^ \t\r]+)", re.DOTALL)
 _LABEL = re.compile(rb'(\w+)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*+)"', re.DOTALL)
@@ -164,6 +172,16 @@ class _Reading:
         self._series: dict[Row, _Series] = {}
         self._models: set[bytes] = set()
         self._started_at: float | None = None
+        self._settings: dict[str, str] = {}
+
+    def take_info(self, wanted: dict[str, str], line: bytes) -> None:
+        """Read a series whose labels are settings; those of several engine cores are the same."""
+        match = _SAMPLE.match(line)
+        labels = dict(_LABEL.findall(match[1] or b"")[:256]) if match is not None else {}
+        for label, setting in wanted.items():
+            value = labels.get(label.encode(), b"").decode(errors="replace")
+            if value and value != "None" and len(value) <= MAX_SETTING:
+                self._settings.setdefault(setting, value)
 
     def take(self, rows: list[Row], line: bytes) -> None:
         """Read one line, whose name is that of these rows."""
@@ -223,6 +241,7 @@ class _Reading:
             queue_seconds=got[Signal.QUEUE_SECONDS],
             started_at=self._started_at,
             models=len(self._models),
+            settings=self._settings,
         )
 
     def _of(self, engine: str, signal: Signal) -> list[_Series]:

@@ -16,6 +16,7 @@ from sidelight_sidecar.observer.engine.client import EngineClient
 from sidelight_sidecar.observer.engine.sampler import Sampler
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.engine.tokenizer import EngineUnavailableError, Tokenizer
+from sidelight_sidecar.observer.engine.tokenizers import Form
 from sidelight_sidecar.observer.token_counter import TokenCounter
 
 STEP_SECONDS = 0.25
@@ -110,13 +111,8 @@ class EngineWorker:
             oldest = self._counter.oldest()
 
     async def _count_one(self, address: str) -> None:
-        if not await self._nobody_waits(address):
+        if not await self.nobody_waits(address) or await self.form(address) is None:
             return
-        if self.tokenizer.form is None:
-            found = await self.tokenizer.find(address)
-            self.state = TokenizerState.USED if found else TokenizerState.NONE
-            if not found:
-                return
         exchange = self._counter.next()
         if exchange is None:
             return
@@ -127,7 +123,23 @@ class EngineWorker:
         finally:
             self._counter.settle(exchange, prompt=prompt, output=output)
 
-    async def _nobody_waits(self, address: str) -> bool:
+    async def form(self, address: str) -> Form | None:
+        """How the engine's tokenizer wants to be asked; None: there is none, or it may not be.
+
+        Raises:
+            EngineUnavailableError: the engine could not be asked now.
+        """
+        if self.tokenizer.form is None and not self.hopeless:
+            found = await self.tokenizer.find(address)
+            self.state = TokenizerState.USED if found else TokenizerState.NONE
+        return None if self.hopeless else self.tokenizer.form
+
+    async def nobody_waits(self, address: str) -> bool:
+        """Whether a reading of the queue, made now if there is no fresh one, says so.
+
+        Raises:
+            EngineUnavailableError: the engine could not be asked now.
+        """
         reading = self.sampler.reading
         if reading is None or self._now_ns() - reading.at_ns > FRESH_SECONDS * 1e9:
             reading = await self._read(address)
