@@ -96,17 +96,6 @@ class RedactionSettings(
     """Of each text so many are kept. Default 0: all."""
 
 
-class SpoolSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
-    """Where records wait for sinks (`spec.export.spool`)."""
-
-    memory_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 30)] = 32 << 20
-    """Where there is no disk. Default 32 MiB: a minute of 500 kB/s, within the sidecar's limit."""
-    disk_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 40)] = 0
-    """On the spool's volume. Default 0: there is none, records wait in memory."""
-    age_seconds: Annotated[float, msgspec.Meta(gt=0)] = 86_400.0
-    """How long a record may wait. Default a day."""
-
-
 class CaptureSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
     """All of it, as the sidecar's configuration has it."""
 
@@ -116,6 +105,5 @@ class CaptureSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=8 << 20)] = 256 << 10
     """Of a request, and of a response; what is longer is cut. Default 256 KiB: a prompt of some
     60,000 tokens."""
-    spool: SpoolSettings = SpoolSettings()
     salt: str = ""
     """Hashed with each request's id to decide which are sampled."""

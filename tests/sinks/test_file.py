@@ -43,11 +43,16 @@ def send(sink: FileSink, *records: bytes) -> Delivery:
     return asyncio.run(sink.send(entries))
 
 
+def files(directory: Path) -> list[Path]:
+    """All of them, by age."""
+    return sorted(path for path in directory.iterdir() if path.name != ".lock")
+
+
 def lines(directory: Path) -> list[bytes]:
     """Of all files, the growing one included, in order."""
     return [
         line
-        for path in sorted(directory.iterdir())
+        for path in files(directory)
         for line in zstd.decompress(path.read_bytes()).splitlines()
     ]
 
@@ -62,7 +67,7 @@ def test_batches_are_appended_and_each_is_readable_at_once(tmp_path: Path):
     sink = FileSink("file", tmp_path, FileSettings(), Clock())
     assert send(sink, b'{"id":1}', b'{"id":2}').outcome is Outcome.DELIVERED
     assert send(sink, b'{"id":3}').outcome is Outcome.DELIVERED
-    (path,) = tmp_path.iterdir()
+    (path,) = files(tmp_path)
     assert path.name.endswith(SUFFIX + GROWING)
     assert lines(tmp_path) == [b'{"id":1}', b'{"id":2}', b'{"id":3}']
 
@@ -73,15 +78,15 @@ def test_a_file_ends_by_size_and_by_age(tmp_path: Path):
     sink = FileSink("file", tmp_path, FileSettings(max_file_bytes=1), clock)
     send(sink, b"one")
     send(sink, b"two")
-    assert [path.suffix for path in tmp_path.iterdir()] == [".zst", ".zst"]
+    assert [path.suffix for path in files(tmp_path)] == [".zst", ".zst"]
     old = FileSink("file", tmp_path / "old", FileSettings(max_file_seconds=600), clock)
     send(old, b"one")
     clock.time += 599
     old.end_old_file()
-    assert [path.suffix for path in (tmp_path / "old").iterdir()] == [GROWING]
+    assert [path.suffix for path in files(tmp_path / "old")] == [GROWING]
     clock.time += 1
     old.end_old_file()
-    assert [path.suffix for path in (tmp_path / "old").iterdir()] == [".zst"]
+    assert [path.suffix for path in files(tmp_path / "old")] == [".zst"]
 
 
 def test_all_files_together_stay_within_the_limit_and_the_oldest_go(tmp_path: Path):
@@ -90,7 +95,7 @@ def test_all_files_together_stay_within_the_limit_and_the_oldest_go(tmp_path: Pa
     sink = FileSink("file", tmp_path, settings, Clock())
     for number in range(50):
         send(sink, b"%d %s" % (number, noise(number)))
-        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+        assert sum(path.stat().st_size for path in files(tmp_path)) <= 1000
     kept = [int(line.split()[0]) for line in lines(tmp_path)]
     assert kept[-1] == 49
     assert sink.deleted > 30
@@ -103,7 +108,7 @@ def test_a_file_system_that_is_nearly_full_is_left_alone(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000))
     delivery = send(FileSink("file", tmp_path, FileSettings(), Clock()), b"one")
     assert (delivery.outcome, delivery.why) == (Outcome.LATER, "file system nearly full")
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path):
@@ -117,11 +122,15 @@ def test_what_a_crash_left_growing_is_ended_and_not_written_behind(tmp_path: Pat
     """A half-written frame stays alone in its file."""
     first = FileSink("file", tmp_path, FileSettings(), Clock())
     send(first, b"one")
-    (growing,) = tmp_path.iterdir()
+    (growing,) = files(tmp_path)
+    other = FileSink("file", tmp_path, FileSettings(), Clock())
+    assert send(other, b"two").why == "directory taken"
+    assert first._lock is not None
+    first._lock.close()  # as its process's end does
     growing.write_bytes(growing.read_bytes() + b"\x28\xb5\x2f\xfd half")
     later = Clock()
     later.time += 60
     send(FileSink("file", tmp_path, FileSettings(), later), b"two")
-    ended, grows = sorted(tmp_path.iterdir())
+    ended, grows = files(tmp_path)
     assert ended.name == growing.name.removesuffix(GROWING)
     assert zstd.decompress(grows.read_bytes()) == b"two\n"

@@ -148,9 +148,13 @@ class CrashingDisk(RuleBasedStateMachine):
             self.spool.done(reader, entries[-1].number)
             self.read[reader] = seen[-1]
 
+    def start_again(self) -> None:
+        self.spool.close()
+        self.spool = DiskSpool(self.directory, READERS, LIMIT)
+
     @rule()
     def crash(self) -> None:
-        self.spool = DiskSpool(self.directory, READERS, LIMIT)
+        self.start_again()
 
     @rule(keep=st.integers(0, 200))
     def crash_within_a_write(self, keep: int) -> None:
@@ -158,14 +162,17 @@ class CrashingDisk(RuleBasedStateMachine):
         if newest is not None:
             with newest.open("ab") as file:
                 self.bytes += file.write(segment.encode(b"half" * 50, 0)[:keep])
-        self.spool = DiskSpool(self.directory, READERS, LIMIT)
+        self.start_again()
 
     @rule(what=st.sampled_from([b"", b"{", b"[]", b'{"s3": -4}']))
     def lose_the_places(self, what: bytes) -> None:
         (self.directory / "places.json").write_bytes(what)
-        self.spool = DiskSpool(self.directory, READERS, LIMIT)
+        self.start_again()
         self.read = dict.fromkeys(READERS, -1)
         self.bytes = LIMIT  # what all were done with may be gone
+
+    def teardown(self) -> None:
+        self.spool.close()
 
     @invariant()
     def the_newest_is_there_and_the_limit_holds(self) -> None:
@@ -204,6 +211,15 @@ def test_of_any_damaged_file_the_whole_entries_before_the_damage_are_read(
         changed[place] ^= data.draw(st.integers(1, 255))
         read = list(segment.entries(bytes(changed)))
         assert read == [one for one in sound if one.end <= place], "nothing behind it is trusted"
+
+
+def test_a_directory_has_one_owner_at_a_time(tmp_path: Path):
+    """Until the first has ended."""
+    first = DiskSpool(tmp_path, READERS, LIMIT)
+    with pytest.raises(BlockingIOError):
+        DiskSpool(tmp_path, READERS, LIMIT)
+    first.close()
+    DiskSpool(tmp_path, READERS, LIMIT).close()
 
 
 def test_what_is_too_old_goes_and_is_told(make: Make):

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from sidelight_contract.capture import CaptureSettings
+from sidelight_contract.export import ExportSettings
 from sidelight_sidecar.records.record import Origin, Record
 
 HEADER_BYTES = 5
@@ -34,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, tag="settings"):
     """To the capture process: what is in force from now on."""
 
     capture: CaptureSettings
+    export: ExportSettings
     origin: Origin
 
 

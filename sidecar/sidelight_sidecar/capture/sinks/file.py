@@ -5,7 +5,8 @@ Rules:
    costs at most the batch that was being written, which comes again.
 2. A file has a name of its time and ends as `.jsonl.zst`; the one that grows ends as `.open`, so
    who collects files takes whole ones.
-3. All files together stay within a limit, the oldest go first; and nothing is written where that
+3. A directory has one owner, by a lock: the process before this one may still be writing.
+4. All files together stay within a limit, the oldest go first; and nothing is written where that
    would leave the file system less than `min_free_bytes`.
 """
 
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
+from sidelight_sidecar.capture.spool.lock import Lock
 from sidelight_sidecar.capture.spool.queue import Entry
 
 if sys.version_info >= (3, 14):
@@ -72,6 +74,7 @@ class FileSink:
         self._settings = settings
         self._now = now
         self._growing: Path | None = None
+        self._lock: Lock | None = None
         self._since = 0.0
         self._sequence = 0
 
@@ -83,12 +86,15 @@ class FileSink:
         frame = zstd.compress(b"".join(entry.record + b"\n" for entry in entries), LEVEL)
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            if self._growing is None:
+            if self._lock is None:
+                self._lock = Lock(self._directory)
                 self._end_files_of_before()
             self._make_room(len(frame))
             if shutil.disk_usage(self._directory).free < self._settings.min_free_bytes + len(frame):
                 return Delivery(Outcome.LATER, "file system nearly full")
             self._write(frame)
+        except BlockingIOError:
+            return Delivery(Outcome.LATER, "directory taken")
         except OSError as error:
             return Delivery(Outcome.LATER, os.strerror(error.errno) if error.errno else "disk")
         return Delivery(Outcome.DELIVERED)
@@ -122,6 +128,13 @@ class FileSink:
         if self._growing is not None and self._growing.exists():
             self._growing.rename(self._growing.with_suffix(""))
         self._growing = None
+
+    def close(self) -> None:
+        """End the file, and let another have the directory."""
+        self.end_file()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def end_old_file(self) -> None:
         """End the growing file if it is old enough, though nothing comes."""

@@ -10,7 +10,7 @@ Rules:
 4. A disk that is full: the oldest segment goes, and the entry is tried once more.
 5. What is too old goes a segment at a time, and a segment grows for a sixteenth of the longest age
    at most: nothing waits longer than a seventeenth over it.
-6. A directory has one owner: nothing here guards it against a second.
+6. A directory has one owner, by a lock: the process before this one may still be shipping.
 Memory: sixteen bytes for each entry, and one segment while it is looked through at a start.
 """
 
@@ -21,6 +21,7 @@ from array import array
 from collections.abc import Iterable
 from pathlib import Path
 
+from sidelight_sidecar.capture.spool.lock import Lock
 from sidelight_sidecar.capture.spool.queue import Entry, Places
 from sidelight_sidecar.capture.spool.segment import HEADER_BYTES, Read, encode, entries
 
@@ -96,6 +97,7 @@ class DiskSpool:
         damaged: segments whose end, and entries that, could not be read, since the start.
 
     Raises:
+        BlockingIOError: another process has it.
         OSError: the directory cannot be made or read.
     """
 
@@ -107,6 +109,7 @@ class DiskSpool:
         self._span_seconds = age_seconds / SEGMENTS
         self.damaged = 0
         directory.mkdir(parents=True, exist_ok=True)
+        self._lock = Lock(directory)
         self._segments = self._found()
         self._places = Places(readers)
         self._recall()
@@ -182,6 +185,10 @@ class DiskSpool:
             if len(self._segments) == 1:
                 self._begin(self._segments[0].next)
             self._drop_oldest()
+
+    def close(self) -> None:
+        """Let another have the directory."""
+        self._lock.close()
 
     def _found(self) -> list[_Segment]:
         segments = []

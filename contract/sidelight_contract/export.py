@@ -1,0 +1,142 @@
+"""Where records are shipped to: the sinks of an ObservedModel, as the sidecar's configuration has
+them.
+
+Rules:
+1. No secret is in it. A sink that needs one names a Secret in `spec.export`; its keys are files in
+   a folder of the sink's name (`SECRETS_DIRECTORY`), read again when they change.
+2. Every sink has a name: metrics, the spool and the status know it by that.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+SECRETS_DIRECTORY = "/etc/sidelight/secrets"
+"""Of the sidecar's container; below it a folder for each sink that has a Secret."""
+SPOOL_DIRECTORY = "/var/lib/sidelight/spool"
+FILES_DIRECTORY = "/var/lib/sidelight/records"
+MAX_SINKS = 8
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$")]
+Address = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+Words = Annotated[dict[str, str], msgspec.Meta(max_length=32)]
+
+
+class _Sink(
+    msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True
+):
+    """What all sinks have."""
+
+    name: Name
+
+
+class FileSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag="file"):
+    """JSON lines in zstd files, on a volume of the pod."""
+
+    max_file_bytes: Annotated[int, msgspec.Meta(ge=1 << 16, le=1 << 34)] = 64 << 20
+    """A file is ended once it is this large. Default 64 MiB."""
+    max_file_seconds: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+    """And once it is this old. Default 10 minutes."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 1 << 30
+    """All files together; the oldest go first. Default 1 GiB."""
+
+
+class ObjectStoreSinkSettings(
+    _Sink, frozen=True, kw_only=True, tag_field="kind", tag="objectStore"
+):
+    """Objects of JSON lines in zstd, by namespace, model, version and hour."""
+
+    url: Address
+    """`s3://BUCKET/PREFIX`, `gs://...`, `az://...` or `file:///...`."""
+    endpoint: str = ""
+    """Of an S3 that is not Amazon's, such as `https://minio.storage:9000`."""
+    region: str = ""
+    max_object_bytes: Annotated[int, msgspec.Meta(ge=1 << 16, le=1 << 30)] = 16 << 20
+    """An object is written once so much waits. Default 16 MiB, before compression."""
+    max_object_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+    """Or once the oldest record has waited so long. Default 60."""
+
+
+class KafkaSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag="kafka"):
+    """One message a record; its key is the request's id."""
+
+    brokers: Annotated[list[Address], msgspec.Meta(min_length=1, max_length=16)]
+    """`host:port`, each."""
+    topic: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z0-9._-]{1,249}$")]
+    tls: bool = False
+    sasl: Annotated[str, msgspec.Meta(pattern="^(|PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")] = ""
+    """Mechanism; user and password are in the Secret. Default none."""
+
+
+class CloudEventsSinkSettings(
+    _Sink, frozen=True, kw_only=True, tag_field="kind", tag="cloudEvents"
+):
+    """Two events a record, as KServe's logger posts them."""
+
+    url: Address
+
+
+class OtlpProtocol(StrEnum):
+    """How OTLP is spoken."""
+
+    HTTP = "http/protobuf"
+    GRPC = "grpc"
+
+
+class OtlpDialect(StrEnum):
+    """For whom spans are written; docs/otlp.md says what differs."""
+
+    STANDARD = "Standard"
+    """The GenAI conventions, as they are."""
+    PHOENIX = "Phoenix"
+    MLFLOW = "MLflow"
+    LANGFUSE = "Langfuse"
+    OPIK = "Opik"
+    WEAVE = "Weave"
+    GALILEO = "Galileo"
+    DATADOG = "Datadog"
+    LANGSMITH = "LangSmith"
+    CORALOGIX = "Coralogix"
+
+
+class OtlpSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag="otlp"):
+    """A span a record, by OpenTelemetry's conventions for generative AI."""
+
+    endpoint: Address
+    """A base address, such as `http://collector.monitoring:4318`; the dialect knows the path."""
+    protocol: OtlpProtocol = OtlpProtocol.HTTP
+    dialect: OtlpDialect = OtlpDialect.STANDARD
+    headers: Words = {}
+    """That are no secret, such as a project's name; each key of the Secret is a header, too."""
+    resource: Words = {}
+    """Attributes of the resource, beside those of the pod."""
+    metrics: bool = False
+    """Send the sidecar's metrics, too. Default false: Prometheus has them."""
+
+
+SinkSettings = (
+    FileSinkSettings
+    | ObjectStoreSinkSettings
+    | KafkaSinkSettings
+    | CloudEventsSinkSettings
+    | OtlpSinkSettings
+)
+
+
+class SpoolSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """Where records wait for sinks (`spec.export.spool`)."""
+
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 30)] = 32 << 20
+    """Where there is no disk. Default 32 MiB: a minute of 500 kB/s, within the sidecar's limit."""
+    disk_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 40)] = 0
+    """On the spool's volume. Default 0: there is none, records wait in memory."""
+    age_seconds: Annotated[float, msgspec.Meta(gt=0)] = 86_400.0
+    """How long a record may wait. Default a day."""
+
+
+class ExportSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
+    """All of `spec.export`."""
+
+    sinks: Annotated[list[SinkSettings], msgspec.Meta(max_length=MAX_SINKS)] = []
+    spool: SpoolSettings = SpoolSettings()

@@ -1,0 +1,65 @@
+"""`python -m sidelight_sidecar.capture`, started by the observer; descriptor 0 is its socket."""
+
+import argparse
+import asyncio
+import json
+import logging
+import resource
+import socket
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from sidelight_sidecar.capture.app import Observer, run
+from sidelight_sidecar.capture.make import Places, make_capture
+from sidelight_sidecar.capture.ship.shipper import WallClock
+
+DRAIN_SECONDS = 8.0
+"""How long what waits may take at the end. Default 8: within the pod's usual grace of 30, after the
+engine and its connections have ended."""
+MEMORY_LIMIT_MIB = 192
+"""Data segment of this process (RLIMIT_DATA). Default 192: it dies of a leak before the container's
+limit kills the relay with it."""
+
+log = logging.getLogger("sidelight.capture")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: event and fields, never payload."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields = getattr(record, "fields", {})
+        return json.dumps({"component": "capture", "event": record.getMessage(), **fields})
+
+
+def main() -> int:
+    """Run until the observer ends."""
+    usual = Places()
+    parser = argparse.ArgumentParser(prog="sidelight_sidecar.capture")
+    parser.add_argument("--records", type=Path, default=usual.records)
+    parser.add_argument("--spool", type=Path, default=usual.spool)
+    parser.add_argument("--secrets", type=Path, default=usual.secrets)
+    options = parser.parse_args()
+    places = Places(options.records, options.spool, options.secrets)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    size = MEMORY_LIMIT_MIB << 20
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    try:
+        observer = Observer(socket.socket(fileno=0))
+        make = partial(make_capture, places=places)
+        asyncio.run(run(observer, make, WallClock(), DRAIN_SECONDS))
+    except Exception as error:  # noqa: BLE001 - a message could hold what passed
+        log.error("failed", extra={"fields": {"error": type(error).__name__}})  # noqa: TRY400
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,179 @@
+"""The capture process: takes what the observer hands over, masks it, and ships records to sinks.
+
+Rules:
+1. It begins with the settings that come first, and ends with them: other settings mean another
+   process, which the observer starts once this one has ended.
+2. It ends when the observer closes the socket: what waits is shipped within `drain_seconds`.
+3. Nothing that passes is logged: events and counts only.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sidelight_contract.export import SPOOL_DIRECTORY, SinkSettings, SpoolSettings
+from sidelight_sidecar.capture.recorder import Recorder, Redactor
+from sidelight_sidecar.capture.ship.policy import ShipPolicy, ShipSettings
+from sidelight_sidecar.capture.ship.shipper import Clock, Shipper, Sink
+from sidelight_sidecar.capture.spool.disk import DiskSpool
+from sidelight_sidecar.capture.spool.queue import MemorySpool, Spool
+from sidelight_sidecar.records.handover import (
+    Captured,
+    HandoverError,
+    Settings,
+    SinkState,
+    encode,
+    to_capture,
+)
+
+STATE_SECONDS = 1.0
+READ_BYTES = 1 << 18
+
+
+class Capture:
+    """All parts of one process, for one set of settings.
+
+    Args:
+        settings: what came first.
+        redact: masks bodies.
+        sinks: each with how it is sent to.
+        clock: time.
+        spool_directory: where a disk spool is, if there is to be one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        redact: Redactor,
+        sinks: Sequence[tuple[Sink, ShipSettings]],
+        *,
+        clock: Clock,
+        spool_directory: Path = Path(SPOOL_DIRECTORY),
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._age_seconds = settings.export.spool.age_seconds
+        self._clock = clock
+        self._kinds = {sink.name: kind_of(sink) for sink in settings.export.sinks}
+        names = [sink.name for sink, _ in sinks]
+        self.spool = _spool(settings.export.spool, names, spool_directory)
+        self.shippers = [
+            Shipper(sink, self.spool, ShipPolicy(how, chance), how, clock) for sink, how in sinks
+        ]
+        self.recorder = Recorder(redact, self.spool, self._added)
+
+    def _added(self, size: int) -> None:
+        for shipper in self.shippers:
+            shipper.added(size)
+
+    def take(self, captured: Captured) -> None:
+        """Make a record of an exchange."""
+        self.recorder.take(captured, self._clock.unix())
+
+    def tick(self) -> bytes:
+        """Let go of what is too old; how it does, as a message."""
+        self.spool.expire(self._clock.unix() - self._age_seconds)
+        damaged = self.spool.damaged if isinstance(self.spool, DiskSpool) else 0
+        states = [(one.name, self._state(one)) for one in self.shippers]
+        return encode(self.recorder.state(states, damaged))
+
+    def _state(self, shipper: Shipper) -> SinkState:
+        return SinkState(
+            kind=self._kinds.get(shipper.name, ""),
+            delivered=shipper.delivered,
+            refused=shipper.refused,
+            lost=self.spool.lost(shipper.name),
+            waiting=self.spool.waiting(shipper.name),
+            lag_seconds=round(shipper.lag_seconds(), 3),
+            down=shipper.down,
+            why=shipper.why,
+        )
+
+    def end(self, within_seconds: float) -> None:
+        """Ship what waits, within a time."""
+        for shipper in self.shippers:
+            shipper.end(within_seconds)
+
+
+def _spool(settings: SpoolSettings, readers: Sequence[str], directory: Path) -> Spool:
+    if not settings.disk_bytes:
+        return MemorySpool(readers, settings.memory_bytes)
+    return DiskSpool(directory, readers, settings.disk_bytes, settings.age_seconds)
+
+
+def kind_of(sink: SinkSettings) -> str:
+    """What it is called in `spec.export`, such as `kafka`."""
+    return str(sink.__struct_config__.tag)
+
+
+class Observer:
+    """The other end of the socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._messages = to_capture()
+
+    async def receive(self) -> list[Settings | Captured] | None:
+        """What came; None: the observer has ended."""
+        try:
+            data = await asyncio.get_running_loop().sock_recv(self._connection, READ_BYTES)
+        except ConnectionError:
+            return None
+        return list(self._messages.feed(data)) if data else None
+
+    async def tell(self, message: bytes) -> None:
+        """Send a message; one that is gone hears nothing."""
+        with contextlib.suppress(ConnectionError):
+            await asyncio.get_running_loop().sock_sendall(self._connection, message)
+
+
+async def run(
+    observer: Observer, make: Callable[[Settings], Capture], clock: Clock, drain_seconds: float
+) -> None:
+    """Take and ship until the observer ends, or has other settings.
+
+    Raises:
+        HandoverError: what came is not of this format.
+    """
+    first: list[Settings | Captured] = []
+    while not first:
+        received = await observer.receive()
+        if received is None:
+            return
+        first = received
+    settings = first.pop(0)
+    if not isinstance(settings, Settings):
+        raise HandoverError("the first message is no settings")
+    capture = make(settings)
+    async with asyncio.TaskGroup() as group:
+        telling = group.create_task(_tell(observer, capture, clock))
+        shipping = [group.create_task(shipper.run()) for shipper in capture.shippers]
+        await _take(observer, capture, settings, first)
+        capture.end(drain_seconds)
+        await asyncio.gather(*shipping)
+        telling.cancel()
+        await observer.tell(capture.tick())
+
+
+async def _take(
+    observer: Observer, capture: Capture, settings: Settings, first: list[Settings | Captured]
+) -> None:
+    received: list[Settings | Captured] | None = first
+    while received is not None:
+        for message in received:
+            if isinstance(message, Captured):
+                capture.take(message)
+                await asyncio.sleep(0)  # masking takes milliseconds, and sinks want their turn
+            elif message != settings:
+                return
+        received = await observer.receive()
+
+
+async def _tell(observer: Observer, capture: Capture, clock: Clock) -> None:
+    never = asyncio.Event()
+    while True:
+        await observer.tell(capture.tick())
+        await clock.sleep(STATE_SECONDS, never)

@@ -1,0 +1,98 @@
+"""From an exchange that was handed over to a record that waits for the sinks. Time is given.
+
+Rules:
+1. Masking comes before anything else is done with a payload. What cannot be masked is left out, and
+   the record says so; a record without its payload is still a record.
+2. A fault of ours in masking leaves the payload out (`fault`), too: nothing passes unmasked.
+3. A record that the spool has no room for is dropped, and counted.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from sidelight_sidecar.capture.spool.queue import Spool
+from sidelight_sidecar.records.handover import Captured, CaptureState, Payload, SinkState
+from sidelight_sidecar.records.record import Body, Record, encode_record
+
+FAULT = "fault"
+SPOOL_FULL = "larger_than_spool"
+
+
+class Redactor(Protocol):
+    """Masks the bodies of one exchange."""
+
+    def __call__(self, captured: Captured) -> tuple[Body, Body]:
+        """Return the masked request and response."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the process began."""
+
+    records: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, int] = field(default_factory=dict)
+
+
+class Recorder:
+    """Makes records.
+
+    Args:
+        redact: masks bodies.
+        spool: where records wait.
+        added: is told the size of each that waits.
+    """
+
+    def __init__(self, redact: Redactor, spool: Spool, added: Callable[[int], None]) -> None:
+        self._redact = redact
+        self._spool = spool
+        self._added = added
+        self.counts = Counts()
+
+    def take(self, captured: Captured, unix_seconds: float) -> None:
+        """Make a record of an exchange, at a time."""
+        line = encode_record(self._record(captured))
+        if not self._spool.append(line, unix_seconds):
+            _count(self.counts.dropped, SPOOL_FULL)
+            return
+        self.counts.records += 1
+        self._added(len(line))
+
+    def _record(self, captured: Captured) -> Record:
+        if captured.record.payloads == "Off":
+            return captured.record
+        try:
+            request, response = self._redact(captured)
+        except Exception:  # noqa: BLE001 - see rule 2; what it says could hold what was to be masked
+            request, response = _left_out(captured.request), _left_out(captured.response)
+        for body in (request, response):
+            if body.left_out:
+                _count(self.counts.left_out, body.left_out)
+            for detector, count in body.findings.items():
+                _count(self.counts.findings, detector, count)
+        return msgspec.structs.replace(captured.record, request=request, response=response)
+
+    def state(self, sinks: Iterable[tuple[str, SinkState]], damaged: int) -> CaptureState:
+        """How it does."""
+        counts = self.counts
+        return CaptureState(
+            records=counts.records,
+            dropped=counts.dropped,
+            left_out=counts.left_out,
+            findings=counts.findings,
+            spool_bytes=self._spool.size,
+            spool_damaged=damaged,
+            sinks=dict(sinks),
+        )
+
+
+def _left_out(payload: Payload) -> Body:
+    return Body(media_type=payload.media_type, bytes=payload.size, left_out=FAULT)
+
+
+def _count(counts: dict[str, int], name: str, more: int = 1) -> None:
+    counts[name] = counts.get(name, 0) + more

@@ -1,0 +1,111 @@
+"""The capture process itself, as the observer starts it: records in files, whatever happens."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from sidelight_contract.capture import CaptureSettings
+from sidelight_contract.export import ExportSettings, FileSinkSettings, SpoolSettings
+from sidelight_sidecar.observer.capture.child import CaptureChild
+from sidelight_sidecar.records.handover import Captured, Payload, Settings
+from sidelight_sidecar.records.record import Origin, Record, Times, decode_record
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+SINK = FileSinkSettings(name="files")
+SETTINGS = Settings(
+    CaptureSettings(), ExportSettings([SINK]), Origin(namespace="ml", pod="chat-0")
+)  # fmt: skip
+
+
+def captured(number: int) -> Captured:
+    record = Record(
+        f"{number:032x}", f"r-{number}", SETTINGS.origin, Times(1, 0.5), "chat", code=200
+    )
+    return Captured(record, Payload(), Payload(), "/v1/chat/completions")
+
+
+def ids(directory: Path) -> list[str]:
+    """Of the records in all files, in order."""
+    return [
+        decode_record(line).request_id
+        for path in sorted(directory.glob("files/*.jsonl.zst*"))
+        for line in zstd.decompress(path.read_bytes()).splitlines()
+    ]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Poll until it is true."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(directory: Path, settings: Settings) -> AsyncIterator[CaptureChild]:
+    """A child, taking exchanges; it ends with the block, and ships what waits."""
+    places = ("--records", str(directory), "--spool", str(directory / "spool"))
+    child = CaptureChild(lambda: [sys.executable, "-Im", "sidelight_sidecar.capture", *places])
+    child.configure(settings)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(child.run())
+        try:
+            await until(lambda: child.state.sinks)
+            yield child
+        finally:
+            task.cancel()
+
+
+async def test_what_is_handed_over_is_in_the_file_when_the_observer_has_ended(tmp_path: Path):
+    """Though no batch was full, and nobody waited for the age."""
+    async with running(tmp_path, SETTINGS) as child:
+        assert all(child.give(captured(number)) for number in range(100))
+        await until(lambda: child.state.records == 100)
+    assert ids(tmp_path) == [f"r-{number}" for number in range(100)]
+
+
+async def test_other_settings_mean_another_process_and_nothing_is_lost(tmp_path: Path):
+    """The first ships what it had."""
+    async with running(tmp_path, SETTINGS) as child:
+        child.give(captured(1))
+        await until(lambda: child.state.records == 1)
+        other = msgspec.structs.replace(SETTINGS, capture=CaptureSettings(max_body_bytes=2048))
+        child.configure(other)
+        await until(lambda: child.running and child.state.records == 0)
+        child.give(captured(2))
+        await until(lambda: child.state.records == 1)
+    assert ids(tmp_path) == ["r-1", "r-2"]
+    assert child.restarts == 0
+
+
+async def test_a_process_that_dies_is_started_again_and_a_disk_spool_outlives_it(tmp_path: Path):
+    """Killed before anything was shipped: every record is there, some perhaps twice."""
+    spool = SpoolSettings(disk_bytes=1 << 20)
+    settings = msgspec.structs.replace(SETTINGS, export=ExportSettings([SINK], spool))
+    async with running(tmp_path, settings) as child:
+        for number in range(5):
+            child.give(captured(number))
+        await until(lambda: child.state.records == 5)
+        assert child.pid is not None
+        await asyncio.create_subprocess_exec("kill", f"-{signal.SIGKILL}", str(child.pid))
+        await until(lambda: child.restarts == 1 and child.running)
+        await until(lambda: child.state.sinks and child.state.records == 0)
+        child.give(captured(5))
+    assert sorted(set(ids(tmp_path))) == [f"r-{number}" for number in range(6)]
+
+
+async def test_with_nothing_to_capture_there_is_no_process_and_nothing_is_taken(tmp_path: Path):
+    """Until it is asked for again."""
+    async with running(tmp_path, SETTINGS) as child:
+        child.configure(None)
+        await until(lambda: not child.running)
+        assert not child.give(captured(1))
+        await until(lambda: child.pid is None)
