@@ -18,16 +18,18 @@ from sidelight_sidecar.observer.identity.reader import (
     PATIENCE_SECONDS,
     REFUSED_SECONDS,
     RETRY_SECONDS,
+    WeightsFiles,
 )
 
 SECOND = 1_000_000_000
+NO_FILES = WeightsFiles()
 DAY = 1_700_000_000.0
 
 
 class World:
     """An observer, its engine, and the time."""
 
-    def __init__(self, engine: Engine, kind: str, weights: str = "") -> None:
+    def __init__(self, engine: Engine, kind: str, files: WeightsFiles = NO_FILES) -> None:
         self.engine = engine
         self.pipeline = pipeline_of(Kept())
         self.pipeline.found_engine(kind)
@@ -38,7 +40,7 @@ class World:
             known_of(kind),
             now_ns=lambda: self.now_ns,
             unix=lambda: DAY + self.now_ns / SECOND,
-            weights=lambda: weights,
+            files=lambda: files,
         )
         self.pipeline.metrics.registry.register(BackendCollector(self.asking.reader))
         self.flow = 0
@@ -260,10 +262,29 @@ async def test_an_engine_that_sleeps_is_not_woken() -> None:
 
 async def test_a_digest_of_the_files_counts_before_the_engines_word() -> None:
     """The operator is told where it comes from."""
-    world = World(Engine(LLAMA_CPP), "LlamaCpp", weights="sha256:files")
+    world = World(Engine(LLAMA_CPP), "LlamaCpp", WeightsFiles("sha256:files", "read"))
     world.exchange()
     await world.run(5)
-    assert (world.identity.weights, world.identity.weights_from) == ("sha256:files", "files")
+    told = world.identity
+    assert (told.weights, told.weights_from, told.weights_state) == (
+        "sha256:files",
+        "files",
+        "read",
+    )
+
+
+async def test_files_that_could_not_be_read_leave_the_engines_word() -> None:
+    """And say why."""
+    world = World(Engine(LLAMA_CPP), "LlamaCpp", WeightsFiles(state="not_permitted"))
+    assert await world.run(1) == []
+    assert world.identity == RuntimeIdentity(weights_state="not_permitted")
+    world.exchange()
+    await world.run(5)
+    assert world.identity.weights.startswith("n_params=")
+    assert (world.identity.weights_from, world.identity.weights_state) == (
+        "engine",
+        "not_permitted",
+    )
 
 
 async def test_an_unknown_engine_tells_its_type() -> None:

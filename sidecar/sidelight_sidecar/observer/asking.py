@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sidelight_sidecar.observer.engine.client import EngineClient
 from sidelight_sidecar.observer.engine.known import Known, KnownEngine
 from sidelight_sidecar.observer.engine.worker import EngineWorker
-from sidelight_sidecar.observer.identity.reader import IdentityReader
+from sidelight_sidecar.observer.identity.reader import IdentityReader, WeightsFiles
 from sidelight_sidecar.observer.pipeline import Pipeline
 
 log = logging.getLogger("sidelight.observer")
@@ -25,7 +25,7 @@ class Asking:
         known: what is known of the engine.
         now_ns: the frames' clock.
         unix: seconds of the day.
-        weights: a digest of the weights' files, if there is one; returns at once.
+        files: what came of reading the weights' files; returns at once.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Asking:
         *,
         now_ns: Callable[[], int],
         unix: Callable[[], float],
-        weights: Callable[[], str] = str,
+        files: Callable[[], WeightsFiles] = WeightsFiles,
     ) -> None:
         self._pipeline = pipeline
         self._counts = self._identifies = True
@@ -53,7 +53,7 @@ class Asking:
             pipeline.engine_watch,
             now_ns=now_ns,
             unix=unix,
-            weights=weights,
+            files=files,
         )
 
     async def step(self) -> None:

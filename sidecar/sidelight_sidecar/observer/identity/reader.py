@@ -20,6 +20,7 @@ Rules:
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -51,6 +52,15 @@ _NONE = "none"
 """The tokenizer gave no tokens that could be read."""
 
 
+class WeightsFiles(NamedTuple):
+    """What came of reading the weights' files."""
+
+    digest: str = ""
+    """Empty: there is none."""
+    state: str = ""
+    """A `WeightsState`; empty: nobody asked for it."""
+
+
 class IdentityReader:
     """Asks one engine; `step` is called again and again.
 
@@ -60,8 +70,8 @@ class IdentityReader:
         watch: what the traffic says.
         now_ns: the frames' clock.
         unix: seconds of the day.
-        weights: a digest of the weights' files, empty while there is none; it counts more than the
-            engine's own word. Called whenever somebody asks, so it must return at once.
+        files: what came of reading the weights' files; their digest counts more than the engine's
+            own word. Called at every step, so it must return at once.
 
     Attributes:
         engine: the type by which it was asked last.
@@ -76,14 +86,14 @@ class IdentityReader:
         *,
         now_ns: Callable[[], int],
         unix: Callable[[], float],
-        weights: Callable[[], str] = str,
+        files: Callable[[], WeightsFiles] = WeightsFiles,
     ) -> None:
         self._client = client
         self._worker = worker
         self._watch = watch
         self._now_ns = now_ns
         self._unix = unix
-        self._weights = weights
+        self._files = files
         self._newest = RuntimeIdentity()
         self._open: deque[Question] = deque()
         self._told = Told()
@@ -103,11 +113,14 @@ class IdentityReader:
 
     def identity(self) -> RuntimeIdentity:
         """What is known now."""
-        if digest := self._weights():
-            return msgspec.structs.replace(
-                self._newest, weights=digest, weights_from=WeightsFrom.FILES.value
-            )
-        return self._newest
+        digest, state = self._files()
+        identity = self._newest
+        if state:
+            identity = msgspec.structs.replace(identity, weights_state=state)
+        if digest:
+            files = WeightsFrom.FILES.value
+            identity = msgspec.structs.replace(identity, weights=digest, weights_from=files)
+        return identity
 
     async def step(self, address: str, *, engine: str, restarts: int) -> None:
         """Ask one question, if one is due.
@@ -117,7 +130,7 @@ class IdentityReader:
             engine: its type as it was configured or recognised.
             restarts: grows when the engine is seen to have begun anew.
         """
-        if not address or not self._watch.answered or self._now_ns() < self._not_before_ns:
+        if not address or not self._watch.answers or self._now_ns() < self._not_before_ns:
             return
         try:
             if self._round:

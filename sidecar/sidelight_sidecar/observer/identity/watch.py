@@ -13,13 +13,13 @@ class EngineWatch(Consumer):
     """A consumer of exchanges.
 
     Attributes:
-        answered: the engine has answered well, a health check at least.
+        answers: how often the engine has answered well, a health check at least.
         inferences: exchanges of inference that ended.
         names: of models, by the engine's own word.
     """
 
     def __init__(self) -> None:
-        self.answered = False
+        self.answers = 0
         self.inferences = 0
         self.names: set[str] = set()
 
@@ -27,7 +27,7 @@ class EngineWatch(Consumer):
         """Take note."""
         if not 200 <= exchange.code < 400:
             return
-        self.answered = True
+        self.answers += 1
         if exchange.operation == OTHER:
             return
         self.inferences += 1
