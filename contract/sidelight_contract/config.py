@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from sidelight_contract.capture import CaptureSettings
+from sidelight_contract.export import ExportSettings
 from sidelight_contract.slo import SloSettings
 
 CONFIG_VERSION = 1
@@ -41,6 +43,10 @@ class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dashboards; longer shows a change later."""
     slo: SloSettings | None = None
     """By what requests are judged (`spec.slo`). Default none: nothing is judged."""
+    capture: CaptureSettings = CaptureSettings()
+    """Which exchanges become records, and what of their payload (`spec.capture`)."""
+    export: ExportSettings = ExportSettings()
+    """Where records go (`spec.export`). Default nowhere: then there are none."""
     summary_tokens: Annotated[list[Sha256], msgspec.Meta(max_length=4)] = []
     """SHA-256 of the tokens that `/summary` accepts: two while the key is changed. Default none:
     then it is answered to nobody but this machine, or to whom `--token-file` says."""

@@ -13,11 +13,9 @@ from observed import (
 from sidelight_contract.capture import CaptureSettings, KeepSettings, Payloads
 from sidelight_contract.config import SidecarConfig
 from sidelight_sidecar.frames import codec
-from sidelight_sidecar.observer.capture.offers import Offers
-from sidelight_sidecar.observer.metrics.labels import Labels
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.records.handover import Captured, Messages, encode, to_capture
-from sidelight_sidecar.records.record import Origin, Tokens, Trace
+from sidelight_sidecar.records.record import Tokens, Trace
 
 UNIX_NS = 1_764_000_000_000_000_000
 BODY = b'{"stream":true,"messages":[{"role":"user","content":"a@example.org"}]}'
@@ -34,11 +32,9 @@ class World:
         self.given: list[Captured] = []
         self.room = True
         self.settings = CaptureSettings(**{"payloads": Payloads.REDACTED, **settings})  # type: ignore[arg-type]
-        self.offers = Offers(
-            Labels(32), self.settings, self._give,
-            origin=Origin(pod="chat-0"), boot_id="b", offset_ns=UNIX_NS,
-        )  # fmt: skip
-        self.pipeline = Pipeline(0, UNIX_NS, SidecarConfig(version=1), self.offers)
+        self.pipeline = Pipeline(0, UNIX_NS, SidecarConfig(version=1, capture=self.settings))
+        self.offers = self.pipeline.offers
+        self.offers.give = self._give
         self.context = self.pipeline.context
         self.context.keep_bodies = limit
         self.pipeline.counter.stop_waiting()
@@ -134,6 +130,14 @@ def test_what_is_lost_sight_of_leaves_nothing_behind():
     at_ns = script.frames[-1][2] + 1
     world.pipeline.feed([(script.flow, codec.GAP, at_ns, 0, b'{"reason":"queue_full"}')])
     assert (world.given, world.held) == ([], 0)
+
+
+def test_where_nobody_takes_records_nothing_is_decided():
+    """And nothing is kept."""
+    world = World()
+    world.offers.give = None
+    world.see(Script().client(request(BODY)).engine(*CHAT_STREAM))
+    assert (world.offers.kept, world.offers.passed, world.held) == (0, 0, 0)
 
 
 def test_no_room_over_there_is_counted():

@@ -5,6 +5,7 @@ import hashlib
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from sidelight_contract.capture import Payloads
 from sidelight_contract.config import SidecarConfig
 from sidelight_contract.identity import RuntimeIdentity
 from sidelight_contract.strata import Strata
@@ -15,6 +16,7 @@ from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.autopsy.pressure import ClientPressure
 from sidelight_sidecar.observer.autopsy.watcher import Autopsies
 from sidelight_sidecar.observer.budget import Budget
+from sidelight_sidecar.observer.capture.offers import Offers
 from sidelight_sidecar.observer.consumers import Consumer, Consumers
 from sidelight_sidecar.observer.engine.history import EngineHistory
 from sidelight_sidecar.observer.engine.signals import EngineSample
@@ -36,6 +38,7 @@ from sidelight_sidecar.observer.slo import SloCounter
 from sidelight_sidecar.observer.strata import StrataCounter
 from sidelight_sidecar.observer.tally import Tally
 from sidelight_sidecar.observer.token_counter import TokenCounter
+from sidelight_sidecar.records.record import Origin
 
 
 class Pipeline:
@@ -67,9 +70,14 @@ class Pipeline:
             self._labels, self.engine_history, pressure, config.window_seconds
         )
         self.engine_watch = EngineWatch()
+        self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
+        self.offers = Offers(
+            self._labels, config.capture, None,
+            origin=Origin(), boot_id=self._boot_id, offset_ns=self._offset_ns,
+        )  # fmt: skip
         own = (
             self.metrics, self.tally, self.strata, self.slo, self.reconciler, self.autopsies,
-            self.engine_watch,
+            self.engine_watch, self.offers,
         )  # fmt: skip
         self.counter = TokenCounter(Consumers((*own, *also)))
         self.context = Context(LogicalRequests(self.counter), Budget())
@@ -83,7 +91,7 @@ class Pipeline:
         self._identity = RuntimeIdentity()
         self._found_engine = "Auto"
         self._set_engine()
-        self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
+        self._set_capture()
 
     def feed(self, frames: list[Frame]) -> None:
         """Take frames in their order."""
@@ -98,7 +106,14 @@ class Pipeline:
         self.slo.reconfigure(config.slo, max(self.flows.last_ns, self._start_ns))
         self.tally.resize(config.window_seconds, self.flows.last_ns)
         self.autopsies.resize(config.window_seconds)
+        self._set_capture()
         self.metrics.config_error.set(0)
+
+    def _set_capture(self) -> None:
+        capture = self.config.capture
+        self.offers.reconfigure(capture)
+        kept = bool(self.config.export.sinks) and capture.payloads is not Payloads.OFF
+        self.context.keep_bodies = capture.max_body_bytes if kept else 0
 
     def found_engine(self, engine: str) -> None:
         """The engine's type, as it was recognised at injection; a configured one is preferred."""

@@ -6,6 +6,7 @@ Rules:
    the oldest is given without.
 3. `give` may say that there is no room: then the record is dropped, and counted. Nothing waits
    for the capture process.
+4. Where nobody takes records (`give` is None), nothing is decided and nothing kept.
 """
 
 from collections import OrderedDict
@@ -31,7 +32,7 @@ class Offers(Consumer):
     Args:
         labels: names of models.
         settings: the rules in force.
-        give: hands over; False: there was no room.
+        give: hands over; False: there was no room; None: nobody takes records.
         origin: where this is.
         boot_id: the observer's.
         offset_ns: Unix time less the frames' clock.
@@ -47,7 +48,7 @@ class Offers(Consumer):
         self,
         labels: Labels,
         settings: CaptureSettings,
-        give: Callable[[Captured], bool],
+        give: Callable[[Captured], bool] | None,
         *,
         origin: Origin,
         boot_id: str,
@@ -56,8 +57,8 @@ class Offers(Consumer):
         self._labels = labels
         self._boot_id = boot_id
         self._offset_ns = offset_ns
-        self._origin = origin
-        self._give = give
+        self.origin = origin
+        self.give = give
         self._waiting: OrderedDict[int, tuple[Exchange, str, Decision]] = OrderedDict()
         self.settings = settings
         self._keeper = Keeper(settings.keep, settings.salt.encode())
@@ -78,7 +79,7 @@ class Offers(Consumer):
 
     def finished(self, exchange: Exchange) -> None:
         """Decide."""
-        if exchange.operation == OTHER:
+        if exchange.operation == OTHER or self.give is None:
             _let_go(exchange)
             return
         own_id = record_id(self._boot_id, exchange)
@@ -107,13 +108,13 @@ class Offers(Consumer):
 
     def _hand_over(self, exchange: Exchange, own_id: str, decision: Decision) -> None:
         record = record_of(
-            exchange, own_id, decision=decision, origin=self._origin,
+            exchange, own_id, decision=decision, origin=self.origin,
             model=self._model(exchange), payloads=self.settings.payloads,
             offset_ns=self._offset_ns,
         )  # fmt: skip
         request, response = _payloads(exchange.bodies, self.settings.payloads)
         _let_go(exchange)
-        if not self._give(Captured(record, request, response, exchange.path)):
+        if self.give is None or not self.give(Captured(record, request, response, exchange.path)):
             self.no_room += 1
 
 
