@@ -1,8 +1,8 @@
 """`make accuracy`: a sidecar's figures beside those of an independent client, request by request.
 
 A real llama.cpp server is asked through a whole sidecar, first one request at a time, then 32 at
-once. docs/accuracy.md says what is compared and shows what came of it. Exit 1 when anything is
-wrong.
+once; another one is killed in the midst of its answers. docs/accuracy.md says what is compared and
+shows what came of it. Exit 1 when anything is wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.accuracy.asks import mix
+from benchmarks.accuracy.outage import outage
 from benchmarks.accuracy.report import report
 from benchmarks.accuracy.run import measured
 from benchmarks.accuracy.stand import engine
@@ -37,6 +38,9 @@ def main() -> int:
             outcome = measured(port, Path(folder) / f"{number}.frames", [round_])
             print(f"### {title}\n\n{report(outcome)}\n", flush=True)
             wrong += len(outcome.all_wrong)
+        outcome = outage(Path(folder) / "outage.frames")
+        print(f"### An engine that dies\n\n{report(outcome)}\n", flush=True)
+        wrong += len(outcome.all_wrong)
     share = others.share_of_a_core()
     warning = "  NOISY" if share > NOISY else ""
     print(f"Other processes used {share:.2f} of one core meanwhile.{warning}")

@@ -23,6 +23,7 @@ class Ask:
         leave_after_events: leave when so many events have come; 0: do not.
         resets: leave with a reset (RST), not an end (FIN).
         keep: use the connection again, if it is as good as before.
+        in_vain: nobody listens where the engine should be.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Ask:
     leave_after_events: int = 0
     resets: bool = False
     keep: bool = False
+    in_vain: bool = False
 
     @property
     def leaves(self) -> bool:
@@ -57,7 +59,8 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _chat(words: str, chance: random.Random, **settings: object) -> bytes:
+def chat(words: str, chance: random.Random, **settings: object) -> bytes:
+    """The body of a chat; its answer is short unless `max_tokens` says otherwise."""
     return _json({
         "messages": [{"role": "user", "content": words}], "temperature": 0,
         "max_tokens": chance.randint(6, 32), **settings,
@@ -69,29 +72,29 @@ def _words(chance: random.Random) -> str:
 
 
 def _streamed(chance: random.Random) -> Ask:
-    body = _chat(_words(chance), chance, stream=True, stream_options=_USAGE)
+    body = chat(_words(chance), chance, stream=True, stream_options=_USAGE)
     # The engine closes a connection after a stream without saying so: who asks on it once more gets
     # nothing.
     return Ask("chat, streamed", CHAT, body, keep=chance.random() < 0.1)
 
 
 def _without_usage(chance: random.Random) -> Ask:
-    body = _chat(_words(chance), chance, stream=True)
+    body = chat(_words(chance), chance, stream=True)
     return Ask("chat, streamed, usage not asked for", CHAT, body)
 
 
 def _plain(chance: random.Random) -> Ask:
-    return Ask("chat", CHAT, _chat(_words(chance), chance), keep=chance.random() < 0.5)
+    return Ask("chat", CHAT, chat(_words(chance), chance), keep=chance.random() < 0.5)
 
 
 def _choices(chance: random.Random) -> Ask:
-    body = _chat(_words(chance), chance, stream=True, stream_options=_USAGE, n=2)
+    body = chat(_words(chance), chance, stream=True, stream_options=_USAGE, n=2)
     return Ask("chat, streamed, two choices", CHAT, body)
 
 
 def _long(chance: random.Random) -> Ask:
     words = " ".join(chance.choice(_SUBJECTS) for _ in range(CONTEXT_TOKENS * 3 // 7))
-    body = _chat(words, chance, stream=True, stream_options=_USAGE)
+    body = chat(words, chance, stream=True, stream_options=_USAGE)
     return Ask("chat, streamed, long prompt", CHAT, body)
 
 
@@ -141,7 +144,7 @@ def _refused(chance: random.Random) -> Ask:
         ("a wrong type", CHAT, _json({"messages": "x"})),
         ("an unknown path", "/v1/nothing", b"{}"),
         ("not supported", "/v1/embeddings", b'{"input":"x"}'),
-        ("a prompt too long", CHAT, _chat("word " * (CONTEXT_TOKENS + 200), chance, stream=True)),
+        ("a prompt too long", CHAT, chat("word " * (CONTEXT_TOKENS + 200), chance, stream=True)),
     ))  # fmt: skip
     return Ask(f"error: {what}", path, body)
 
@@ -155,7 +158,7 @@ def _leaves_early(chance: random.Random) -> Ask:
 
 def _leaves_late(chance: random.Random) -> Ask:
     """In the middle of the answer."""
-    body = _chat(f"Count to fifty. {_words(chance)}", chance, stream=True, max_tokens=200)
+    body = chat(f"Count to fifty. {_words(chance)}", chance, stream=True, max_tokens=200)
     return Ask("hang-up in the answer", CHAT, body, leave_after_events=chance.randint(3, 9),
                resets=chance.random() < 0.5)  # fmt: skip
 

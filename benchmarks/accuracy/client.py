@@ -48,6 +48,9 @@ class Seen:
         relay_ns: the relay's time on a core or waiting for one, from sending to the answer's begin.
         left_ns: before the client hung up; 0: it did not.
         relay_after_ns: the relay's time again, in the tenth of a second after that.
+        broken_ns: when the connection was found to have ended within the answer; 0: it was not.
+        own_ns: how long this process was on a core or waited for one, since it last waited for
+            anything to come, until then.
         events: `data:` lines so far, for the sake of leaving.
     """
 
@@ -60,6 +63,8 @@ class Seen:
     relay_ns: int = 0
     left_ns: int = 0
     relay_after_ns: int = 0
+    broken_ns: int = 0
+    own_ns: int = 0
     events: int = 0
     reads: list[Read] = field(default_factory=list)
 
@@ -88,6 +93,8 @@ class Client:
     def __init__(self, address: tuple[str, int], relay_pid: int, slots: int) -> None:
         self._address = address
         self._relay = os.open(f"/proc/{relay_pid}/schedstat", os.O_RDONLY)
+        self._own = os.open(f"/proc/{os.getpid()}/schedstat", os.O_RDONLY)
+        self._own_ns = 0
         self._slots = [_Slot(number) for number in range(slots)]
         self._selector = selectors.DefaultSelector()
         self._left: list[Seen] = []  # whose `relay_after_ns` is still to be taken
@@ -118,10 +125,10 @@ class Client:
             self._drop(slot)
         self._selector.close()
         os.close(self._relay)
+        os.close(self._own)
 
     def _relay_ns(self) -> int:
-        running, waiting, _ = os.pread(self._relay, 128, 0).split()
-        return int(running) + int(waiting)
+        return _on_or_for_a_core_ns(self._relay)
 
     def _connect(self, slot: _Slot) -> None:
         slot.socket = connection = socket.create_connection(self._address, timeout=20)
@@ -143,11 +150,17 @@ class Client:
         seen = Seen(ask, slot.port, slot.connection, Answer(slot.received))
         seen.relay_ns = self._relay_ns()
         seen.sending_ns = time.monotonic_ns()
-        if slot.socket.send(request) != len(request):
+        self.log.append(seen)
+        try:
+            sent = slot.socket.send(request)
+        except (ConnectionResetError, BrokenPipeError):  # nobody is there
+            seen.sent_ns = seen.broken_ns = time.monotonic_ns()
+            self._drop(slot)
+            return
+        if sent != len(request):
             raise OSError("a request did not fit into the socket")
         seen.sent_ns = time.monotonic_ns()
         slot.seen = seen
-        self.log.append(seen)
 
     def _look_after(self) -> None:
         """Take the relay's time where somebody left a while ago."""
@@ -160,6 +173,7 @@ class Client:
         leaving = [slot for slot in open_ if slot.seen and slot.seen.ask.leave_after_ns]
         due = [slot.seen.sent_ns + slot.seen.ask.leave_after_ns for slot in leaving if slot.seen]
         wait = min([0.1, *((at - time.monotonic_ns()) / 1e9 for at in due)])
+        self._own_ns = _on_or_for_a_core_ns(self._own)
         for key, _ in self._selector.select(max(0.0, wait)):
             self._read(key.data)
         for slot, at in zip(leaving, due, strict=True):
@@ -178,6 +192,8 @@ class Client:
         seen = slot.seen
         if not data or seen is None:
             if seen is not None:
+                seen.broken_ns = time.monotonic_ns()
+                seen.own_ns = _on_or_for_a_core_ns(self._own) - self._own_ns
                 slot.seen = None
             self._drop(slot)
             return
@@ -238,6 +254,11 @@ def _undisturbed() -> Iterator[None]:
             os.sched_setscheduler(0, policy, os.sched_param(0))
         if collects:
             gc.enable()
+
+
+def _on_or_for_a_core_ns(schedstat: int) -> int:
+    running, waiting, _ = os.pread(schedstat, 128, 0).split()
+    return int(running) + int(waiting)
 
 
 def _waits(connection: socket.socket) -> bool:

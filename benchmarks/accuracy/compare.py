@@ -35,6 +35,7 @@ HELD = "relay's write"
 SENDING = "client's send"
 RELAY_LATE = "relay read the request late"
 LEAVING_LATE = "relay saw the hang-up late"
+END_LATE = "client saw the end late"
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ def _counts(verdict: Verdict, seen: Seen, told: Said, exchange: Exchange) -> Non
             equal("output events", len(told.outputs), exchange.events)
         return
     equal("code", seen.answer.status, exchange.code)
-    equal("error", told.error, exchange.error)
+    equal("error", "upstream_connect" if seen.ask.in_vain else told.error, exchange.error)
     equal("stream", told.stream, exchange.stream)
     equal("complete", True, bool(told.complete or told.error))
     equal("response id", told.response_id, exchange.response_id)
@@ -201,9 +202,23 @@ def _figures(verdict: Verdict, seen: Seen, told: Said, flow: Flow, exchange: Exc
         return
     ended = seen.answer.ended
     if ended is None:
-        return  # the engine had closed the connection
+        _broken(verdict, seen, exchange, start)
+        return
     causes = start | _lateness(ended, seen.answer.ended_at, flow)
     verdict.figure("E2E", ended.user_ns - seen.sending_ns, exchange.duration * 1e9, causes)
+
+
+def _broken(verdict: Verdict, seen: Seen, exchange: Exchange, start: dict[str, float]) -> None:
+    """The connection ended within the answer: the sidecar's end is before the client's, and as near
+    as this could see it. Of a request that no byte came for it may have been closed before.
+    """
+    if exchange.stop_ns > seen.broken_ns:
+        verdict.equal("end, not after its client saw it", seen.broken_ns, exchange.stop_ns)
+    if not seen.reads:
+        return
+    late = max(0, seen.broken_ns - exchange.stop_ns)
+    causes = start | {END_LATE: min(late, seen.own_ns)}
+    verdict.figure("E2E", seen.broken_ns - seen.sending_ns, exchange.duration * 1e9, causes)
 
 
 def _per_token(verdict: Verdict, seen: Seen, told: Said, flow: Flow, exchange: Exchange) -> None:

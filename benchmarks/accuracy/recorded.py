@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sidelight_contract.config import SidecarConfig
 from sidelight_contract.summary import Summary
-from sidelight_sidecar.frames.codec import CLIENT_BYTES, ENGINE_BYTES, NO_DELAY, OPEN
+from sidelight_sidecar.frames.codec import CLIENT_BYTES, ENGINE_BYTES, NO_DELAY, OPEN, RESET
 from sidelight_sidecar.frames.file import FrameFileReader
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.exchange import Exchange
@@ -35,6 +35,7 @@ class Flow:
         port: the client's.
         passed: what came from the engine, in order.
         heads: bytes of the client's side, of interest for a header of the requests.
+        refused: the engine did not take the connection.
     """
 
     def __init__(self, port: int) -> None:
@@ -42,6 +43,7 @@ class Flow:
         self.passed: list[Passed] = []
         self.exchanges: list[Exchange] = []
         self.heads = b""
+        self.refused = False
 
     def bringing(self, end: int) -> Passed:
         """The read that brought the byte before this offset."""
@@ -83,6 +85,8 @@ def recording(file: Path) -> Recording:
                 flows[number] = Flow(int(client.rpartition(":")[2]))
             elif kind == CLIENT_BYTES:
                 flows[number].heads += payload
+            elif kind == RESET:
+                flows[number].refused |= payload == b"connect"
             elif kind == ENGINE_BYTES:
                 passed = flows[number].passed
                 end = (passed[-1].end if passed else 0) + len(payload)

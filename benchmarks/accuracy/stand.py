@@ -76,14 +76,21 @@ def process(*arguments: str, log: Path | None = None) -> Iterator[subprocess.Pop
 @contextlib.contextmanager
 def engine() -> Iterator[int]:
     """A llama.cpp server with a template that knows tools; its port."""
+    with engine_process() as (port, _):
+        yield port
+
+
+@contextlib.contextmanager
+def engine_process() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The same with its process, for who means to kill it."""
     port = free_port()
     with process(
         str(SERVER), "--host", "127.0.0.1", "--port", str(port), "--metrics",
         "--parallel", str(SLOTS), "--ctx-size", str(SLOTS * CONTEXT_TOKENS),
         "--threads-http", str(HTTP_THREADS), "--chat-template-file", str(HERE / "tools.jinja"),
-    ):  # fmt: skip
+    ) as running:  # fmt: skip
         until("the engine is healthy", lambda: get(port, "/health"))
-        yield port
+        yield port, running
 
 
 @dataclass(frozen=True, slots=True)

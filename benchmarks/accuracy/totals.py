@@ -27,6 +27,8 @@ def of_client(log: Iterable[Seen]) -> Sums:
         sums["requests"] += 1
         sums[f"code {499 if seen.left_ns else seen.answer.status}"] += 1
         error = "client_disconnect" if seen.left_ns else told.error
+        if seen.ask.in_vain:
+            error = "upstream_connect"
         if error:
             sums[f"error {error}"] += 1
         if seen.left_ns:
