@@ -242,6 +242,15 @@ async def test_an_engine_that_tells_nothing_of_its_queue_is_asked_nothing_that_t
     assert world.identity.tokenizer == ""
 
 
+async def test_metrics_that_are_away_keep_nothing_else_from_being_told() -> None:
+    """They may be on another port, or in another process; they are tried twice a minute."""
+    world = World(Engine(SGLANG, waiting=-1, form="prompt"), "SGLang")
+    world.exchange()
+    assert await world.run(AGAIN_SECONDS - 5) == ["/v1/models"]
+    assert world.identity.settings == {"max_model_len": "32768"}
+    assert world.engine.asked_for("/metrics") <= 4 * AGAIN_SECONDS / RETRY_SECONDS
+
+
 async def test_the_tokenizer_is_left_alone_where_the_spec_says_so() -> None:
     """`spec.engine.tokenizer: Never`."""
     world = World(Engine(VLLM, form="prompt"), "VLLM")

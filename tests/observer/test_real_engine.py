@@ -10,14 +10,18 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from real_engine import SERVER, free_port, get, process
 from relay_harness import wait_for
 
+from sidelight_contract.identity import ServedModel
 from sidelight_contract.summary import Summary, Traffic, decode_summary
+from sidelight_sidecar.observer.identity.fingerprint import TEXT
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -250,3 +254,31 @@ def test_the_tokenizers_counts_are_the_engines_own(sidecar: Sidecar) -> None:
     prompt = usage_in(chat(sidecar.port, words)[2])["prompt_tokens"]
     _, before, after = tokenized_chat(sidecar, words, 1)
     assert after.tokens.tokenized_prompt - before.tokens.tokenized_prompt == prompt
+
+
+def test_the_summary_says_which_engine_answers(engine: int, sidecar: Sidecar) -> None:
+    """Found out by a sidecar that was told nothing of it: version, model, settings, and digests of
+    tokenizer and template, equal to what the engine says to somebody else. Asking is no traffic.
+    """
+    chat(sidecar.port, "Say rain.")
+    wait_for(lambda: sidecar.summary().sidecar.identity.tokenizer, "its tokenizer is known")
+    told, requests = sidecar.summary().sidecar.identity, sidecar.requests()
+    props, models = json.loads(get(engine, "/props")), json.loads(get(engine, "/v1/models"))
+    assert told.engine_version == props["build_info"]
+    assert told.models == [ServedModel(props["model_alias"], root=props["model_path"])]
+    assert told.settings["quantization"] == props["model_ftype"] == "Q4_1"
+    assert told.settings["max_model_len"] == str(models["data"][0]["meta"]["n_ctx"])
+    assert told.settings["sampling.temperature"] == "0.8"
+    assert str(models["data"][0]["meta"]["n_params"]) in told.weights
+    assert told.template == f"sha256:{sha256(props['chat_template'].encode()).hexdigest()}"
+    body = json.dumps({"content": TEXT, "add_special": False}).encode()
+    asked = urllib.request.Request(f"http://127.0.0.1:{engine}/tokenize", body)
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        tokens = json.loads(answer.read())["tokens"]
+    assert len(tokens) > 100
+    assert told.tokenizer == f"sha256:{sha256(','.join(map(str, tokens)).encode()).hexdigest()}"
+    metrics = get(sidecar.admin, "/metrics").decode()
+    version = props["build_info"]
+    line = f'sidelight_backend_info{{backend="LlamaCpp",backend_version="{version}"}} 1.0'
+    assert line in metrics
+    assert sidecar.requests() == requests

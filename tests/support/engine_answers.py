@@ -198,7 +198,7 @@ class Engine:
 
     Attributes:
         answers: by path; what is not there is 404, a number is that status without a body.
-        waiting: requests in its queue; None: it has no metrics.
+        waiting: requests in its queue; None: it has no metrics; below zero: who has them is away.
         form: the field that its tokenizer takes a text in; empty: it has none.
         up: it takes connections.
     """
@@ -221,6 +221,8 @@ class Engine:
         if path == "/metrics":
             if self.waiting is None:
                 return Answer(404)
+            if self.waiting < 0:
+                return Answer(0)
             waiting = b"vllm:num_requests_waiting %f\n" % self.waiting
             return Answer(200, waiting + self.metrics.partition(b"\n")[2])
         return self._document(path)

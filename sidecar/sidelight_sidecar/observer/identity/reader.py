@@ -255,14 +255,19 @@ class IdentityReader:
         return answer if answer.status == 200 else Answer(answer.status)
 
     async def _nobody_waits(self, address: str) -> bool:
-        """Looked at seldom: each look reads the engine's metrics."""
+        """Looked at seldom: each look reads the engine's metrics, which may be at a place of their
+        own, and away when the engine is not.
+        """
         if self._now_ns() < self._look_ns:
             return False
-        self._look_ns = self._now_ns() + int(QUIET_SECONDS * 1e9)
-        if not await self._worker.nobody_waits(address):
-            return False
-        self._look_ns = 0
-        return True
+        seconds = QUIET_SECONDS
+        try:
+            if await self._worker.nobody_waits(address):
+                return True
+        except EngineUnavailableError:
+            seconds = RETRY_SECONDS
+        self._look_ns = self._now_ns() + int(seconds * 1e9)
+        return False
 
 
 def _available(answer: Answer) -> None:

@@ -128,12 +128,20 @@ class Told:
     def model(self, name: object, *, parent: object = "", root: object = "") -> None:
         """A served name; one that is too long for a label is none."""
         words = text(name)
-        if not words or len(words) > MAX_NAME or len(self._models) >= MAX_MODELS:
+        known = self._models.get(words)
+        if (
+            not words
+            or len(words) > MAX_NAME
+            or (known is None and len(self._models) >= MAX_MODELS)
+        ):
             return
         of = text(parent)
         if len(of) > MAX_NAME:
             of = digest(of.encode(errors="replace"))
-        self._models.setdefault(words, ServedModel(words, of if of != words else "", place(root)))
+        told = ServedModel(words, of if of != words else "", place(root))
+        if known is not None:
+            told = ServedModel(words, known.parent or told.parent, known.root or told.root)
+        self._models[words] = told
 
     def setting(self, name: str, value: object) -> None:
         """Something that changes outputs."""
