@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from prometheus_client.registry import Collector
 
 from sidelight_contract.config import SidecarConfig
+from sidelight_contract.weights import WeightsPlan
 from sidelight_sidecar.observer.app import register_live
 from sidelight_sidecar.observer.asking import Asking
 from sidelight_sidecar.observer.engine.client import Answer
 from sidelight_sidecar.observer.engine.known import Known
 from sidelight_sidecar.observer.pipeline import Pipeline
+from sidelight_sidecar.observer.weights import WeightsReader
 
 PREAMBLE = """# Metrics
 
@@ -64,7 +66,8 @@ class Nobody:
 def collectors() -> list[Collector]:
     """Everything that a running observer registers."""
     pipeline = Pipeline(0, 0, SidecarConfig(version=1))
-    register_live(pipeline, Asking(pipeline, Nobody(), Known(), now_ns=int, unix=float))
+    asking = Asking(pipeline, Nobody(), Known(), now_ns=int, unix=float)
+    register_live(pipeline, asking, WeightsReader(WeightsPlan(), float))
     return list(pipeline.metrics.registry._collector_to_names)
 
 

@@ -57,6 +57,8 @@ class WeightsPlan(msgspec.Struct, omit_defaults=True):
     """Of a repository in a Hugging Face cache: the one that is served; empty: `main`."""
     state: str = ""
     """A `WeightsState`, where nothing is mounted."""
+    root: str = ""
+    """What no link may lead out of; empty: `names.WEIGHTS_DIRECTORY`."""
 
 
 def decode_plan(text: str) -> WeightsPlan:

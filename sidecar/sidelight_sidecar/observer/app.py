@@ -16,7 +16,8 @@ import uvloop
 from aiohttp import web
 
 from sidelight_contract.config import ConfigError, SidecarConfig
-from sidelight_contract.names import TAP_CONFIG_VARIABLE
+from sidelight_contract.names import TAP_CONFIG_VARIABLE, WEIGHTS_VARIABLE
+from sidelight_contract.weights import decode_plan
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.asking import Asking
@@ -29,10 +30,13 @@ from sidelight_sidecar.observer.engine.worker import STEP_SECONDS
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
 from sidelight_sidecar.observer.identity.metrics import BackendCollector
 from sidelight_sidecar.observer.metrics.itself import account_for_processes
+from sidelight_sidecar.observer.metrics.weights import WeightsCollector
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.tokens import SummaryTokens
+from sidelight_sidecar.observer.weights import WeightsReader
 
 FRAMES_FD = 3
+READ_STEP_SECONDS = 1.0
 POLL_SECONDS = 2.0
 """How often the configuration file is looked at. Default 2: the kubelet itself takes a minute."""
 BIND_RETRY_SECONDS = 1.0
@@ -109,22 +113,44 @@ async def watch_config(pipeline: Pipeline, file: ConfigFile | InlineConfig) -> N
         await asyncio.sleep(POLL_SECONDS)
 
 
-def register_live(pipeline: Pipeline, asking: Asking) -> None:
+def register_live(pipeline: Pipeline, asking: Asking, weights: WeightsReader) -> None:
     """Add the metrics that only a live observer has: of its own cost, and of asking the engine."""
     account_for_processes(pipeline.metrics.registry, relay_pid=os.getppid())
     reader = asking.reader
     pipeline.metrics.registry.register(EngineCollector(asking.worker, lambda: reader.questions))
     pipeline.metrics.registry.register(BackendCollector(reader))
+    pipeline.metrics.registry.register(WeightsCollector(weights))
 
 
-async def ask_engine(pipeline: Pipeline, known: Known) -> None:
+async def ask_engine(pipeline: Pipeline, known: Known, weights: WeightsReader) -> None:
     """Ask the engine what there is to ask, off the path, until cancelled."""
     async with http_engine_client() as client:
-        asking = Asking(pipeline, client, known, now_ns=time.monotonic_ns, unix=time.time)
-        register_live(pipeline, asking)
+        asking = Asking(
+            pipeline,
+            client,
+            known,
+            now_ns=time.monotonic_ns,
+            unix=time.time,
+            files=weights.files,
+        )
+        register_live(pipeline, asking, weights)
         while True:
             await asking.step()
             await asyncio.sleep(STEP_SECONDS)
+
+
+async def read_weights(pipeline: Pipeline, weights: WeightsReader) -> None:
+    """Have the model's files read when it is time, until cancelled. A fault ends that alone."""
+    try:
+        while weights.wanted:
+            answers, restarts = pipeline.engine_watch.answers, pipeline.engine_restarts
+            weights.step(answers=answers, restarts=restarts)
+            await asyncio.sleep(READ_STEP_SECONDS)
+    except Exception as error:  # noqa: BLE001 - see above
+        fault = {"kind": "weights", "error": type(error).__name__}
+        log.error("engine_questions_ended", extra={"fields": fault})  # noqa: TRY400
+    finally:
+        weights.close()
 
 
 async def observe(options: argparse.Namespace) -> None:
@@ -133,6 +159,7 @@ async def observe(options: argparse.Namespace) -> None:
     pipeline = Pipeline(time.monotonic_ns(), time.time_ns(), SidecarConfig(version=1))
     pipeline.found_engine(options.engine_type)
     known = known_of(options.engine_type, os.environ.get("SIDELIGHT_ENGINE_METRICS", ""))
+    weights = WeightsReader(decode_plan(os.environ.get(WEIGHTS_VARIABLE, "")), time.monotonic)
     with suppress(ConfigError):  # said by watch_config's first look
         pipeline.reconfigure(config_of(options).poll() or pipeline.config)
     ended = asyncio.Event()
@@ -149,7 +176,8 @@ async def observe(options: argparse.Namespace) -> None:
         tasks = [
             group.create_task(serve_admin(admin, host.strip("[]"), int(port))),
             group.create_task(watch_config(pipeline, file)),
-            group.create_task(ask_engine(pipeline, known)),
+            group.create_task(ask_engine(pipeline, known, weights)),
+            group.create_task(read_weights(pipeline, weights)),
         ]
         if lease is not None:
             tasks.append(group.create_task(end_in_time(lease, end_tap)))
