@@ -235,6 +235,17 @@ async def test_rings_are_asked_for_and_the_status_is_written_twice_a_minute_at_m
     assert world.kube.writes.count("patch status") - writes == 6
 
 
+async def test_a_clock_that_was_set_back_does_not_let_figures_stand() -> None:
+    """Until it was as late again, no sidecar would be asked."""
+    world = World()
+    pod = world.pod("a")
+    await world.rounds()
+    world.now -= timedelta(hours=1)
+    pod.serve(world.now, 0, 7)
+    await world.rounds(2)
+    assert world.figures()["all"]["bad"] == 7
+
+
 async def test_without_objectives_there_is_neither_condition_nor_status() -> None:
     """And taken out of the spec, both go; nobody is asked for rings."""
     world = World()

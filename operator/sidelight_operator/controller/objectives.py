@@ -72,8 +72,8 @@ class ObjectivesKeeper:
             self._forget(model.uid)
             return False
         asked = self._asked.get(model.uid)
-        if asked is None or now - asked >= EVERY - _EARLY:
-            return True
+        if asked is None or not timedelta(0) <= now - asked < EVERY - _EARLY:
+            return True  # also where the clock was set back
         return self._told[model.uid][0] != settings_of(model.spec.slo)
 
     def proceed(
