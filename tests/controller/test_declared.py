@@ -2,6 +2,8 @@
 is not shown of it.
 """
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from sidelight_contract.engines import EngineType
 from sidelight_contract.identity import MAX_SETTING, Setting
 from sidelight_operator.controller.declared import Declared, declared_of
-from sidelight_operator.controller.declared_names import NAMES, OF_FILES
+from sidelight_operator.controller.declared_names import MODEL_FIRST, NAMES, OF_FILES
 
 IMAGES = {
     EngineType.VLLM: "vllm/vllm-openai:v1",
@@ -229,3 +231,25 @@ def test_no_pod_is_too_odd(pod: dict[str, Any], engine: EngineType) -> None:
         declared = declared_of(container, engine, pod["metadata"].get("labels"))
         names = {name for name, _ in declared.settings} | declared.by_default
         assert all(name.partition(".")[0] in set(Setting) for name in names)
+
+
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs/versions.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_setting() -> None:
+    """In the first column of its table, and no other."""
+    table = DOCUMENT.partition("### Settings")[2].partition("\n#")[0]
+    named = {name for row in re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+             for name in re.findall(r"`(\w+)`", row)}  # fmt: skip
+    assert named == {setting.value for setting in Setting}
+
+
+def test_the_page_has_every_spelling() -> None:
+    """A row for each engine, in the code's order."""
+    table = DOCUMENT.partition("### What a pod declares")[2].partition("\n#")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE))
+    assert list(rows) == [engine.value for engine in NAMES]
+    for engine, names in NAMES.items():
+        spelled = [name for some in names.values() for entry in some for name in entry.split("|")]
+        assert re.findall(r"`([^`]+)`", rows[engine.value]) == spelled, engine
+        assert rows[engine.value].startswith("the first argument") == (engine in MODEL_FIRST)

@@ -81,7 +81,6 @@ _SGLANG: Names = {
 
 _TGI: Names = {
     Setting.MODEL: ("--model-id|MODEL_ID",),
-    Setting.SERVED_NAME: ("--served-model-name|SERVED_MODEL_NAME",),
     Setting.REVISION: ("--revision|REVISION",),
     Setting.TOKENIZER: ("--tokenizer-config-path|TOKENIZER_CONFIG_PATH",),
     Setting.DTYPE: ("--dtype|DTYPE",),
@@ -162,7 +161,7 @@ _OLLAMA: Names = {
 _TENSORRT_LLM: Names = {
     Setting.MODEL: ("--model",),
     Setting.SERVED_NAME: ("--served-model-name",),
-    Setting.REVISION: ("--revision",),
+    Setting.REVISION: ("--hf-revision|--revision",),
     Setting.TOKENIZER: ("--tokenizer",),
     Setting.TOKENIZER_MODE: ("--custom-tokenizer",),
     Setting.KV_CACHE_DTYPE: ("--kv-cache-dtype",),
@@ -221,7 +220,7 @@ _TEI: Names = {
     Setting.SERVED_NAME: ("--served-model-name|SERVED_MODEL_NAME",),
     Setting.REVISION: ("--revision|REVISION",),
     Setting.DTYPE: ("--dtype|DTYPE",),
-    Setting.BACKEND: ("--pooling|POOLING",),
+    Setting.POOLING: ("--pooling|POOLING",),
 }
 
 NAMES: Mapping[EngineType, Names] = {
