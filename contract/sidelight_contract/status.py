@@ -219,6 +219,11 @@ class Identity(StatusPart):
         description="Start of a digest of the model's files, else the engine's own word for them, "
         "such as a revision; of an adapter where it is loaded from.",
     )
+    weights_state: str = Field(
+        default="",
+        description="Where `spec.version.readWeights` asks, what came of reading the model's "
+        "files: `read`, or of most pods where it was not, why (docs/versions.md).",
+    )
     tokenizer: str = Field(
         default="",
         description="Start of a digest of the tokens that its tokenizer makes of a fixed text.",

@@ -57,6 +57,14 @@ def test_of_pods_that_differ_it_is_what_most_have() -> None:
     assert shown(*members).engine_version == shown(*members[::-1]).engine_version == "1"
 
 
+def test_why_there_is_no_digest_of_files_is_shown() -> None:
+    """One pod that could not be read is told of; where nobody asked there is nothing to say."""
+    read = [member(name, weights_state="read") for name in "abc"]
+    assert shown(member("x")).weights_state == ""
+    assert shown(*read).weights_state == "read"
+    assert shown(*read, member("x", weights_state="not_permitted")).weights_state == "not_permitted"
+
+
 def test_files_tell_more_than_a_word() -> None:
     """Of a version whose pods' weights are known by both."""
     word = [member(name, weights="main", weights_from=WeightsFrom.ENGINE) for name in "ab"]

@@ -13,6 +13,7 @@ from sidelight_contract.status import (
     MAX_SETTINGS_SHOWN,
     Identity,
 )
+from sidelight_contract.weights import WeightsState
 from sidelight_operator.controller.facts import (
     DEFAULT,
     ENGINE_VERSION,
@@ -60,6 +61,7 @@ def identity_of(
         engine=pod.injection.engine,
         engine_version=_told(facts, ENGINE_VERSION),
         weights=next(filter(None, (_told(facts, name) for name in weights)), ""),
+        weights_state="" if adapter else _weights_state(facts),
         tokenizer="" if adapter else _told(facts, TOKENIZER),
         template="" if adapter else _told(facts, TEMPLATE),
         settings={} if adapter else _settings(facts),
@@ -78,6 +80,13 @@ def _most(values: Iterable[tuple[str, Facts]]) -> str:
         counts[value] += len(one.pods)
     del counts[DEFAULT]
     return min(counts, key=lambda value: (-counts[value], value), default="")
+
+
+def _weights_state(facts: Sequence[Facts]) -> str:
+    """What came of reading files; where some were read and some not, why not."""
+    states = [(one.identity.weights_state, one) for one in facts]
+    unread = [(state, one) for state, one in states if state != WeightsState.READ]
+    return _most(unread) or _most(states)
 
 
 def _settings(facts: Sequence[Facts]) -> dict[str, str]:
