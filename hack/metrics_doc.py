@@ -35,9 +35,10 @@ Times are those of the relay's reads, on its monotonic clock:
 * **inter-chunk latency**: between reads that brought output. A chunk is not a token.
 * **request duration**: first byte of the request to the last byte of the response.
 
-`model` is the engine's own word, never the client's: at most 32 of them, then `_other`; `_unknown`
-where the engine said none. `operation` is the API: `chat`, `text_completion`, `responses`,
-`messages`, `generate`, `embeddings`, `infer`, or `other` for what is no inference.
+`model` is the engine's own word, never the client's: at most 32 of them, then `_other` (places are
+kept for the adapters that the engine lists); `_unknown` where the engine said none. `operation` is
+the API: `chat`, `text_completion`, `responses`, `messages`, `generate`, `embeddings`, `infer`, or
+`other` for what is no inference.
 
 Counts of tokens from different sources are never in one series: `sidelight_output_tokens_total` is
 the engine's usage alone, `sidelight_tokens_tokenized_total` what the engine's own tokenizer counted
