@@ -1,0 +1,1 @@
+"""Numbers that prove themselves by their digits, and those that need a word beside them."""
