@@ -11,6 +11,7 @@ Rules:
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from sidelight_contract import names
 from sidelight_operator.kube import Json
@@ -20,6 +21,8 @@ NO_VERSION = "unknown"
 NOT_YET = ""
 """The version of a pod whose engine has not started."""
 _DIGEST_LETTERS = 12
+_IMAGES = 4096
+"""Images whose digests are remembered: pods share them, and their strings."""
 _TAG_LIMIT = 128
 _DIGEST = re.compile(r"(?:^|[@/])(sha256|sha512):([0-9a-f]{64,128})$")
 _BARE = re.compile(r"[0-9a-f]{64}")
@@ -45,6 +48,7 @@ def digest_of(pod: Json, container: str) -> str:
     return short_digest(told) or short_digest(engine_image(pod, container))
 
 
+@lru_cache(_IMAGES)
 def short_digest(image: str) -> str:
     """The start of the digest that an image's name or ID ends with; empty when it has none.
 
