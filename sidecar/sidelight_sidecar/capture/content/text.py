@@ -1,0 +1,95 @@
+"""One text of a body, masked and cut: the only way for a string to get out.
+
+Rules:
+1. Every string that is passed on has been through here as it is passed on, and is one that the
+   masker would leave as it is.
+2. Texts are cut after they were masked, between characters and never within a token; what is left
+   of a number that was cut is masked again.
+"""
+
+from collections import Counter
+
+from sidelight_sidecar.capture.content import encoded
+from sidelight_sidecar.capture.content.masker import TextMasker
+from sidelight_sidecar.capture.content.rules import Rules
+from sidelight_sidecar.capture.content.spans import TOKEN
+
+_SHORT_CHARACTERS = 64
+_REMEMBERED = 4096
+"""Short texts come again and again in a body: roles, types, keys."""
+
+
+class Texts:
+    """Masks the texts of one exchange, and counts what it finds.
+
+    Args:
+        masker: None where content is passed on as it is (`Full`).
+        rules: the owner's.
+
+    Attributes:
+        findings: how often each detector found something.
+        masking: there is a masker.
+    """
+
+    def __init__(self, masker: TextMasker | None, rules: Rules) -> None:
+        self.findings: Counter[str] = Counter()
+        self.masking = masker is not None
+        self._masker = masker
+        self._inlined = rules.media or self.masking
+        self._most = rules.max_characters
+        self._known: dict[str, tuple[str, Counter[str]]] = {}
+
+    def leaf(self, text: str) -> str:
+        """A text as it is passed on."""
+        return self.cut(self.masked(text))
+
+    def masked(self, text: str) -> str:
+        """A text without what is not to be read, in full length."""
+        if self._masker is None:
+            return encoded.data_urls(text) if self._inlined else text
+        if len(text) > _SHORT_CHARACTERS:
+            masked, found = self._mask(text)
+        else:
+            known = self._known.get(text)
+            if known is None:
+                known = self._mask(text)
+                if len(self._known) < _REMEMBERED:
+                    self._known[text] = known
+            masked, found = known
+        if found:
+            self.findings += found
+        return masked
+
+    def cut(self, text: str) -> str:
+        """The beginning of a masked text, and how many characters are left out."""
+        if not self._most or len(text) <= self._most or TOKEN.fullmatch(text):
+            return text
+        head = text[: self._most]
+        bracket = head.rfind("[")
+        if bracket >= 0 and "]" not in head[bracket:] and TOKEN.match(text, bracket):
+            head = head[:bracket]
+        left = len(text) - len(head)
+        if self._masker is not None:
+            head = self._masker.mask(head).text
+        return f"{head}…[+{left} characters]"
+
+    def clean(self, text: str) -> bool:
+        """Whether the masker would leave a text as it is."""
+        return self._masker is None or self._masker.mask(text).text == text
+
+    def _mask(self, text: str) -> tuple[str, Counter[str]]:
+        assert self._masker is not None
+        masker = self._masker
+        found: Counter[str] = Counter()
+
+        def finds(hidden: str) -> bool:
+            looked = masker.mask(hidden)
+            if looked.text == hidden:
+                return False
+            found.update(looked.findings)
+            return True
+
+        shown = encoded.hidden(encoded.data_urls(text), finds)
+        masked = masker.mask(shown)
+        found.update(masked.findings)
+        return masked.text, found
