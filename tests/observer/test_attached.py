@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from observed import Kept, pipeline_of
 
+from sidelight_contract.capture import CaptureSettings, Payloads
 from sidelight_contract.config import (
     MAX_CONFIG_BYTES,
     ConfigError,
@@ -144,7 +145,7 @@ async def test_who_has_the_token_tells_another_configuration() -> None:
     stays. Nothing in it decides who may ask.
     """
     pipeline = pipeline_of(Kept(), revision="first")
-    admin = Admin(pipeline, TokenHash(HASH), Lease(60), configurable=True)
+    admin = Admin(pipeline, TokenHash(HASH), Lease(60), told=InlineConfig(""))
 
     async with TestClient(TestServer(admin.application())) as client:
 
@@ -181,6 +182,22 @@ async def test_who_has_the_token_tells_another_configuration() -> None:
         padding = b" " * (MAX_CONFIG_BYTES - len(encode_config(config)))
         assert await put(encode_config(config) + padding) == 200
         assert state() == ("next", "")
+
+
+def test_a_token_decides_of_no_payload() -> None:
+    """What is kept of them, and where it goes, is as it was attached with, or off: never more."""
+    capture = CaptureSettings(payloads=Payloads.REDACTED)
+    wider = CaptureSettings(payloads=Payloads.FULL)
+
+    def config(revision: str, capture: CaptureSettings) -> bytes:
+        return encode_config(SidecarConfig(version=1, revision=revision, capture=capture))
+
+    inline = InlineConfig(config("first", capture).decode())
+    assert inline.poll() is not None
+    for told, kept in ((capture, capture), (wider, CaptureSettings()), (capture, capture)):
+        found = inline.told(config("next", told))
+        assert (found.revision, found.capture) == ("next", kept)
+    assert InlineConfig("").told(config("next", capture)).capture == CaptureSettings()
 
 
 @pytest.mark.parametrize("lease", [None, Lease(60)])

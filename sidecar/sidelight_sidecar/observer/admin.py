@@ -6,9 +6,9 @@ from functools import partial
 
 from aiohttp import web
 
-from sidelight_contract.config import MAX_CONFIG_BYTES, ConfigError, SidecarConfig, decode_config
+from sidelight_contract.config import MAX_CONFIG_BYTES
 from sidelight_contract.summary import encode_summary
-from sidelight_sidecar.observer.attached import Lease, TokenHash
+from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash
 from sidelight_sidecar.observer.configuring import configure
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.tokens import SummaryTokens
@@ -25,8 +25,8 @@ class Admin:
         pipeline: what is asked of.
         token: who may ask.
         lease: of an attached tap, which can be told to end, and other tokens.
-        configurable: whether such a tap can be told another configuration, too: where it has no
-            file, for there is to be one source of it.
+        told: of an attached tap without a file, which can be told another configuration, too;
+            else there is to be one source of it.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Admin:
         token: SummaryTokens | TokenHash,
         lease: Lease | None = None,
         *,
-        configurable: bool = False,
+        told: InlineConfig | None = None,
     ) -> None:
         if lease is not None and not isinstance(token, TokenHash):
             raise ValueError("a lease is for a tap that knows the token's hash")
         self._pipeline = pipeline
         self._token = token
         self._lease = lease
-        self._configurable = configurable
+        self._told = told
 
     def application(self) -> web.Application:
         """The routes."""
@@ -54,7 +54,7 @@ class Admin:
         if self._lease is not None:
             application.router.add_post("/end", self._end)
             application.router.add_put("/tokens", self._tokens)
-            if self._configurable:
+            if self._told is not None:
                 application.router.add_put("/config", self._config)
         return application
 
@@ -101,12 +101,13 @@ class Admin:
     async def _config(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(request)) is not None:
             return refusal
+        assert self._told is not None
         body = bytearray()
         async for chunk in request.content.iter_chunked(_CHUNK):
             body += chunk
             if len(body) > MAX_CONFIG_BYTES:
                 break  # that is too much, whatever follows
-        if why := configure(self._pipeline, partial(_told_config, bytes(body))):
+        if why := configure(self._pipeline, partial(self._told.told, bytes(body))):
             return _error(400, why)
         return web.Response(text="ok\n")
 
@@ -122,13 +123,6 @@ class Admin:
         if not (accepted and given.startswith(_BEARER)):
             return _error(401, "send the ObservedModel's token: Authorization: Bearer TOKEN")
         return None
-
-
-def _told_config(body: bytes) -> SidecarConfig:
-    try:
-        return decode_config(body)
-    except ConfigError as error:
-        raise ConfigError(f"the configuration that it was told: {error}") from error
 
 
 def _error(status: int, message: str) -> web.Response:

@@ -167,7 +167,8 @@ async def observe(options: argparse.Namespace) -> None:
     mounted = SummaryTokens(lambda: pipeline.config, TokenFile(options.token_file))
     token = TokenHash(options.token_sha256) if options.token_sha256 else mounted
     lease = Lease(options.lease_seconds) if options.lease_seconds else None
-    admin = Admin(pipeline, token, lease, configurable=isinstance(file, InlineConfig))
+    told = file if isinstance(file, InlineConfig) else None
+    admin = Admin(pipeline, token, lease, told=told)
     loop = asyncio.get_running_loop()
     await loop.create_connection(
         lambda: FrameReader(pipeline, ended), sock=socket.socket(fileno=FRAMES_FD)

@@ -3,8 +3,9 @@
 Such a container can mount nothing that its pod has not, and what its specification holds, anybody
 who may read pods can read. So:
 
-1. The configuration that it begins with is in the environment. Who has the token tells it another:
-   what a mounted file could say, within the same limits, and no more.
+1. The configuration that it begins with is in the environment. Who has the token tells it another,
+   within a file's limits, but for payloads: a token may be learned by who may not write the pod's
+   configuration. What is kept of them, and where it goes, is as it was attached, or off.
 2. Instead of the token it has the token's SHA-256: enough to know the token, of no use to make it.
    When tokens are rotated, who has the old one tells it the new one's.
 3. It cannot be removed, so it ends itself: when the controller says so, or when nobody with the
@@ -22,7 +23,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
+from sidelight_contract.capture import CaptureSettings
 from sidelight_contract.config import ConfigError, SidecarConfig, decode_config
+from sidelight_contract.export import ExportSettings
 
 TERMINATION_LOG = Path("/dev/termination-log")
 """Where the kubelet takes a container's last words from, for the pod's status."""
@@ -35,10 +40,13 @@ log = logging.getLogger("sidelight.observer")
 
 
 class InlineConfig:
-    """The configuration of the environment, given once; in the place of a `ConfigFile`."""
+    """The configuration of the environment, given once, and those that come after it; in the place
+    of a `ConfigFile`.
+    """
 
     def __init__(self, text: str) -> None:
         self._text: str | None = text or None
+        self._first = SidecarConfig(version=1)
 
     def poll(self) -> SidecarConfig | None:
         """The configuration, at the first call.
@@ -50,9 +58,26 @@ class InlineConfig:
             return None
         text, self._text = self._text, None
         try:
-            return decode_config(text.encode())
+            self._first = decode_config(text.encode())
         except ConfigError as error:
             raise ConfigError(f"the environment's configuration: {error}") from error
+        return self._first
+
+    def told(self, body: bytes) -> SidecarConfig:
+        """What is in force when somebody with the token says `body`.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        try:
+            config = decode_config(body)
+        except ConfigError as error:
+            raise ConfigError(f"the configuration that it was told: {error}") from error
+        first = self._first
+        if (config.capture, config.export) == (first.capture, first.export):
+            return config
+        off = CaptureSettings(), ExportSettings()
+        return msgspec.structs.replace(config, capture=off[0], export=off[1])
 
 
 class TokenHash:
