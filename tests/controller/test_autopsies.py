@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from controller_world import pod_body, summary
@@ -41,6 +42,14 @@ def test_worst_of_all_pods_come_first_with_their_pod() -> None:
     assert [row.pod for row in shown] == ["b", "a"]
     assert (shown[0].at, shown[0].duration) == ("2026-11-24T10:00:00Z", "12.3s")
     assert (shown[0].cause, shown[0].message) == ("queued", "it waited 9.1s")
+
+
+def test_an_adapters_request_has_its_version() -> None:
+    """As in status.versions."""
+    made = told(slow(2.0), slow(3.0, model="sql"))
+    made.sidecar.adapters = {"sql": "m"}
+    shown = autopsy_statuses([(replace(pod("a"), version="v1"), made)])
+    assert [(row.model, row.version) for row in shown] == [("sql", "v1/sql"), ("m", "v1")]
 
 
 def test_what_failed_has_its_place_beside_what_was_slow() -> None:

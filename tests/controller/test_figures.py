@@ -7,6 +7,7 @@ from controller_world import pod_body, summary
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidelight_contract.identity import MAX_ADAPTERS
 from sidelight_contract.spec import ObservedModelSpec
 from sidelight_contract.status import MAX_VERSIONS
 from sidelight_contract.summary import Summary, TokenCounts, Traffic
@@ -205,3 +206,11 @@ def test_names_in_a_status_are_few_whatever_a_sidecar_tells() -> None:
     assert len(version.errors) == MAX_NAMES
     assert sum(version.errors.values()) == sum(errors.values())
     assert version.errors["e99"] == 99
+
+
+def test_no_sidecar_tells_more_adapters_than_the_bound() -> None:
+    """The rest is its pod's version's, as in the sidecar itself."""
+    told = with_adapters(**{f"a{number}": 1 for number in range(3 * MAX_ADAPTERS)})
+    found = versions_of([(view("a", "v1"), told)])
+    assert len(found.names) == 1 + MAX_ADAPTERS
+    assert found.shown[0].requests == 10 + 2 * MAX_ADAPTERS

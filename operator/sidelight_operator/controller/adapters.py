@@ -6,8 +6,10 @@ versions either.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol, TypeVar
 
+from sidelight_contract.identity import MAX_ADAPTERS
 from sidelight_contract.slo import SloHistory
 from sidelight_contract.strata import Stratum
 from sidelight_contract.summary import Summary
@@ -22,9 +24,15 @@ class _OfModel(Protocol):
 _Part = TypeVar("_Part", bound=_OfModel)
 
 
+def adapters_of(summary: Summary) -> Mapping[str, str]:
+    """The adapters that a sidecar tells, each with its parent; never more than it may."""
+    told = summary.sidecar.adapters
+    return told if len(told) <= MAX_ADAPTERS else dict(islice(told.items(), MAX_ADAPTERS))
+
+
 def by_adapter(summary: Summary, parts: Iterable[_Part]) -> dict[str, list[_Part]]:
     """`parts` of what a sidecar told, by the adapter that they are of."""
-    adapters = summary.sidecar.adapters
+    adapters = adapters_of(summary)
     found: dict[str, list[_Part]] = {MODEL: []}
     for part in parts:
         found.setdefault(part.model if part.model in adapters else MODEL, []).append(part)
@@ -37,7 +45,7 @@ def strata_by_version(pod_version: str, summary: Summary) -> dict[str, Sequence[
     """
     if not pod_version:
         return {pod_version: summary.strata.rows}
-    parents = summary.sidecar.adapters
+    parents = adapters_of(summary)
     return {
         adapter_version(pod_version, adapter): [row.called(parents[adapter]) for row in rows]
         if adapter
@@ -48,7 +56,7 @@ def strata_by_version(pod_version: str, summary: Summary) -> dict[str, Sequence[
 
 def rings_by_version(pod_version: str, summary: Summary) -> Mapping[str, SloHistory]:
     """Judged requests by version."""
-    adapters = summary.sidecar.adapters if pod_version else {}
+    adapters = adapters_of(summary) if pod_version else {}
     own = {name: rings for name, rings in summary.slo.adapters.items() if name in adapters}
     whole = summary.slo.history
     rings = {adapter_version(pod_version, name): some for name, some in own.items()}

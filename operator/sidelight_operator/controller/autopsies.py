@@ -8,6 +8,7 @@ from sidelight_contract.durations import format_duration
 from sidelight_contract.status import MAX_AUTOPSIES, MAX_AUTOPSY_TEXT, AutopsyStatus
 from sidelight_contract.summary import Summary
 from sidelight_contract.versions import MODEL, adapter_version
+from sidelight_operator.controller.adapters import adapters_of
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
 
@@ -24,7 +25,7 @@ def autopsy_statuses(answered: Iterable[tuple[PodView, Summary]]) -> list[Autops
     told: list[Autopsy] = []
     for pod, summary in answered:
         for autopsy in filter(_remarkable, worst(summary.autopsies)):
-            adapter = autopsy.model if autopsy.model in summary.sidecar.adapters else MODEL
+            adapter = autopsy.model if autopsy.model in adapters_of(summary) else MODEL
             pods[id(autopsy)] = pod, adapter_version(pod.version, adapter)
             told.append(autopsy)
     kept = worst(told)
