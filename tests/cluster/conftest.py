@@ -4,6 +4,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,9 @@ def cluster() -> Iterator[Cluster]:
         run(PROVIDER, "down", timeout=120)
 
 
-@pytest.fixture
-def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of the test's own, with its default service account, removed afterwards."""
+@contextmanager
+def own_namespace(cluster: Cluster) -> Iterator[str]:
+    """A new namespace with its default service account, removed afterwards."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl(
@@ -48,6 +49,20 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     )
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of the test's own."""
+    with own_namespace(cluster) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def common_namespace(cluster: Cluster) -> Iterator[str]:
+    """One for all tests of a file."""
+    with own_namespace(cluster) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

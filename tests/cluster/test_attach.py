@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,8 +12,8 @@ from typing import Any, Self
 
 import pytest
 import yaml
-from cluster_client import ROOT, Cluster, CommandError, run, wait_until
-from installed import SYSTEM, apply_model, installed, status, until_asked
+from cluster_client import ROOT, Cluster, CommandError, wait_until
+from installed import SYSTEM, apply_model, engine_pid, installed, plugin, status, until_asked
 
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
@@ -81,16 +80,9 @@ def engine_of(cluster: Cluster, namespace: str, name: str) -> Engine:
 
 
 def process_of(pod: str) -> tuple[int, str]:
-    for process in Path("/proc").iterdir():
-        try:
-            if b"llama" not in (process / "cmdline").read_bytes():
-                continue
-            if f"HOSTNAME={pod}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                began = (process / "stat").read_text().rpartition(")")[2].split()[19]
-                return int(process.name), began
-        except (OSError, ValueError):
-            continue
-    raise AssertionError(f"no engine of {pod} on this machine")
+    pid = engine_pid(pod)
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return pid, stat.rpartition(")")[2].split()[19]
 
 
 def ask(connection: http.client.HTTPConnection, body: dict[str, Any]) -> http.client.HTTPResponse:
@@ -185,7 +177,8 @@ def test_a_serving_pod_is_attached_to_with_a_stream_in_flight(sidelight: Cluster
     """Under Pod Security baseline. The engine's process, container and start stay the same; a
     stream that is under way and a kept connection are unharmed; what is asked next over that
     connection, and over others, is in the status, with its timing and tokens; Prometheus is told
-    where it can have it. When the model is deleted, the tap ends itself.
+    where it can have it. The tap judges by a `spec.slo` that came after it. When the model is
+    deleted, the tap ends itself.
     """
     sidelight.kubectl("label", "namespace", namespace, f"{LABEL}=baseline")
     name = serving(sidelight, namespace)["metadata"]["name"]
@@ -203,6 +196,11 @@ def test_a_serving_pod_is_attached_to_with_a_stream_in_flight(sidelight: Cluster
             lambda: "running" in tap_state(sidelight, namespace, name), 60, "the tap running"
         )
         assert reader.is_alive(), "the stream ended too early to show anything"
+        attached = tap_state(sidelight, namespace, name)
+        apply_model(
+            sidelight, namespace,
+            rollout={"attachRunning": True}, slo={"duration": "1ms", "errors": []},
+        )  # fmt: skip
         reader.join(timeout=120)
         assert events_of(b"".join(got)) == reference
         kept.rest()
@@ -228,6 +226,14 @@ def test_a_serving_pod_is_attached_to_with_a_stream_in_flight(sidelight: Cluster
     assert (target["labels"]["observed_model"], target["labels"]["mode"]) == ("chat", "Tap")
     assert b"\nsidelight_requests_total{" in get(*target["targets"], "/metrics")
 
+    def judged() -> bool:
+        answer(address, {**STREAM, "max_tokens": 5})
+        figures = status(sidelight, namespace).get("slo", {}).get("figures", [])
+        return any(f["name"] == "duration" and f["bad"] and not f["good"] for f in figures)
+
+    wait_until(judged, 90, "requests judged by a spec.slo that came after the tap")
+    assert tap_state(sidelight, namespace, name) == attached
+
     sidelight.kubectl("delete", "observedmodel/chat", "--namespace", namespace)
     ended = wait_until(
         lambda: tap_state(sidelight, namespace, name).get("terminated"), 60, "the tap ended"
@@ -235,15 +241,6 @@ def test_a_serving_pod_is_attached_to_with_a_stream_in_flight(sidelight: Cluster
     assert ended["exitCode"] == 0
     assert "no longer selects" in ended["message"]
     assert engine_of(sidelight, namespace, name) == before
-
-
-def plugin(cluster: Cluster, *arguments: str) -> str:
-    """`kubectl sidelight`, as a user has it: the plugin on PATH."""
-    path = f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"
-    return run(
-        f"{cluster._tools}/kubectl", "sidelight", *arguments,
-        KUBECONFIG=cluster.kubeconfig, PATH=path,
-    )  # fmt: skip
 
 
 def test_restricted_is_refused_with_the_reason(sidelight: Cluster, namespace: str):

@@ -1,12 +1,13 @@
 """Sidelight, installed by its chart in the cluster of the tests."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cluster_client import PREFIX, ROOT, Cluster, wait_until
+from cluster_client import PREFIX, ROOT, Cluster, run, wait_until
 
 SYSTEM = "sidelight-system"
 
@@ -45,6 +46,28 @@ def installed(cluster: Cluster, *values: str) -> Iterator[Cluster]:
     finally:
         cluster.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait")
         cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev", "--timeout", "60s")
+
+
+def plugin(cluster: Cluster, *arguments: str) -> str:
+    """`kubectl sidelight`, as a user has it: the plugin on PATH."""
+    path = f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"
+    return run(
+        cluster.program("kubectl"), "sidelight", *arguments,
+        KUBECONFIG=cluster.kubeconfig, PATH=path,
+    )  # fmt: skip
+
+
+def engine_pid(pod: str) -> int:
+    """The id of the pod's engine, as this machine, which is the node, has it."""
+    for process in Path("/proc").iterdir():
+        try:
+            if b"llama" not in (process / "cmdline").read_bytes():
+                continue
+            if f"HOSTNAME={pod}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                return int(process.name)
+        except (OSError, ValueError):
+            continue
+    raise AssertionError(f"no engine of {pod} on this machine")
 
 
 def condition(cluster: Cluster, namespace: str, kind: str, model: str = "chat") -> dict[str, Any]:
