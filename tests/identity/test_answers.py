@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-
 import pytest
-from engine_answers import ANSWERS, COMMIT, OLLAMA_DIGEST, PROFILE, SGLANG, TEMPLATE, VLLM, Engine
+from engine_answers import ANSWERS, COMMIT, OLLAMA_DIGEST, PROFILE, SGLANG, TEMPLATE, VLLM, told_by
 
 from sidelight_contract.engines import EngineType
 from sidelight_contract.identity import RuntimeIdentity, ServedModel, Setting
-from sidelight_sidecar.observer.identity.table import engine_of, first_questions
-from sidelight_sidecar.observer.identity.told import Told, digest, parsed
-
-
-def told_by(engine: EngineType, answers: dict[str, object]) -> tuple[RuntimeIdentity, Engine]:
-    """What comes of all questions to an engine of this type, asked one after another."""
-    asked, told = Engine(answers), Told()
-    open_questions = deque(first_questions(engine))
-    while open_questions:
-        question = open_questions.popleft()
-        for path in filter(None, (question.path, question.older)):
-            ask = asked.get("", path) if question.body is None else asked.post("", path, b"{}")
-            answer = asyncio.run(ask)
-            if answer.status == 200:
-                question.read(parsed(answer.body), told)
-                break
-        if question.then is not None:
-            open_questions.extend(question.then(told))
-    return told.identity(), asked
-
+from sidelight_sidecar.observer.identity.table import engine_of
+from sidelight_sidecar.observer.identity.told import Told, digest
 
 EXPECTED = {
     EngineType.VLLM: RuntimeIdentity(

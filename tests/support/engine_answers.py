@@ -4,10 +4,15 @@ specifications, llama.cpp's after the running server.
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import deque
 
 from sidelight_contract.engines import EngineType
+from sidelight_contract.identity import RuntimeIdentity
 from sidelight_sidecar.observer.engine.client import Answer
+from sidelight_sidecar.observer.identity.table import first_questions
+from sidelight_sidecar.observer.identity.told import Told, parsed
 
 COMMIT = "e985a63cdc139290c5f700ff1929f0b5942cced2"
 
@@ -255,3 +260,20 @@ def _tokens(text: str, *also: str) -> Answer:
     words = text.split()
     told: dict[str, object] = {"tokens": [len(word) for word in words], "count": len(words)}
     return Answer(200, json.dumps(told | dict.fromkeys(also, words)).encode())
+
+
+def told_by(engine: EngineType, answers: dict[str, object]) -> tuple[RuntimeIdentity, Engine]:
+    """What comes of all questions to an engine of this type, asked one after another."""
+    asked, told = Engine(answers), Told()
+    open_questions = deque(first_questions(engine))
+    while open_questions:
+        question = open_questions.popleft()
+        for path in filter(None, (question.path, question.older)):
+            ask = asked.get("", path) if question.body is None else asked.post("", path, b"{}")
+            answer = asyncio.run(ask)
+            if answer.status == 200:
+                question.read(parsed(answer.body), told)
+                break
+        if question.then is not None:
+            open_questions.extend(question.then(told))
+    return told.identity(), asked
