@@ -30,7 +30,7 @@ def captured(number: int) -> Captured:
     record = Record(
         f"{number:032x}", f"r-{number}", SETTINGS.origin, Times(1, 0.5), "chat", code=200
     )
-    return Captured(record, Payload(), Payload(), "/v1/chat/completions")
+    return Captured(record, Payload(), Payload())
 
 
 def ids(directory: Path) -> list[str]:

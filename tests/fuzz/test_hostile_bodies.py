@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sidelight_sidecar.frames.codec import MAX_PAYLOAD_BYTES
 from sidelight_sidecar.observer.bodies import lines, sse
 from sidelight_sidecar.observer.bodies.body import ResponseBody
-from sidelight_sidecar.observer.bodies.coding import (
+from sidelight_sidecar.coding import (
     FLOOR_BYTES,
     STEP_BYTES,
     CodingError,

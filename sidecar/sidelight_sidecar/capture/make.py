@@ -11,12 +11,11 @@ from sidelight_contract.export import (
     SinkSettings,
 )
 from sidelight_sidecar.capture.app import Capture
-from sidelight_sidecar.capture.recorder import Redactor
+from sidelight_sidecar.capture.redact import Redaction
 from sidelight_sidecar.capture.ship.policy import ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Sink, WallClock
 from sidelight_sidecar.capture.sinks.file import FileSettings, FileSink
-from sidelight_sidecar.records.handover import Payload, Settings
-from sidelight_sidecar.records.record import Body
+from sidelight_sidecar.records.handover import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def make_capture(settings: Settings, places: Places) -> Capture:
     """A whole one."""
     return Capture(
         settings,
-        make_redactor(),
+        Redaction(settings.capture),
         [make_sink(sink, places) for sink in settings.export.sinks],
         clock=WallClock(),
         spool_directory=places.spool,
@@ -47,12 +46,3 @@ def make_sink(settings: SinkSettings, places: Places) -> tuple[Sink, ShipSetting
         )
         return FileSink(settings.name, places.records / settings.name, bounds), ShipSettings()
     raise NotImplementedError(type(settings).__name__)
-
-
-def make_redactor() -> Redactor:
-    """What masks bodies."""
-    return lambda captured: (_not_supported(captured.request), _not_supported(captured.response))
-
-
-def _not_supported(payload: Payload) -> Body:
-    return Body(payload.media_type, payload.size, left_out="not_supported")

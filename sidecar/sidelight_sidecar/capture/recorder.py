@@ -7,9 +7,9 @@ Rules:
 3. A record that the spool has no room for is dropped, and counted.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -21,11 +21,19 @@ FAULT = "fault"
 SPOOL_FULL = "larger_than_spool"
 
 
+class Redacted(NamedTuple):
+    """What may be passed on of an exchange."""
+
+    request: Body
+    response: Body
+    findings: Mapping[str, int] = {}
+
+
 class Redactor(Protocol):
     """Masks the bodies of one exchange."""
 
-    def __call__(self, captured: Captured) -> tuple[Body, Body]:
-        """Return the masked request and response."""
+    def __call__(self, captured: Captured) -> Redacted:
+        """Return what may be passed on."""
 
 
 @dataclass(slots=True)
@@ -66,15 +74,20 @@ class Recorder:
         if captured.record.payloads == "Off":
             return captured.record
         try:
-            request, response = self._redact(captured)
+            redacted = self._redact(captured)
         except Exception:  # noqa: BLE001 - see rule 2; what it says could hold what was to be masked
-            request, response = _left_out(captured.request), _left_out(captured.response)
-        for body in (request, response):
+            redacted = Redacted(_left_out(captured.request), _left_out(captured.response))
+        for body in (redacted.request, redacted.response):
             if body.left_out:
                 _count(self.counts.left_out, body.left_out)
-            for detector, count in body.findings.items():
-                _count(self.counts.findings, detector, count)
-        return msgspec.structs.replace(captured.record, request=request, response=response)
+        for detector, count in redacted.findings.items():
+            _count(self.counts.findings, detector, count)
+        return msgspec.structs.replace(
+            captured.record,
+            request=redacted.request,
+            response=redacted.response,
+            findings=dict(redacted.findings),
+        )
 
     def state(self, sinks: Iterable[tuple[str, SinkState]], damaged: int) -> CaptureState:
         """How it does."""

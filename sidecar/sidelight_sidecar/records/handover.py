@@ -46,8 +46,6 @@ class Captured(msgspec.Struct, frozen=True, tag="captured"):
     """Without bodies."""
     request: Payload
     response: Payload
-    path: str = ""
-    """For the API's rules; it is in no record."""
 
 
 class SinkState(msgspec.Struct, omit_defaults=True, frozen=True):

@@ -74,10 +74,10 @@ class Body(msgspec.Struct, omit_defaults=True, frozen=True):
     """The masked body as JSON; a stream is put together. Empty: there is none here."""
     left_out: str = ""
     """Why there is no content, in a word."""
+    text: bool = False
+    """It was plain text, and `content` is it as a JSON string."""
     truncated: bool = False
     """Content is only a part: the body was longer than the limit, or did not end."""
-    findings: dict[str, int] = {}
-    """What was masked in it: how often, by detector."""
 
 
 class Record(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -113,6 +113,8 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True):
     payloads: Literal["Off", "Redacted", "Full"] = "Off"
     request: Body = Body()
     response: Body = Body()
+    findings: dict[str, int] = {}
+    """What was masked in both: how often, by detector."""
     format: int = RECORD_VERSION
 
 

@@ -9,7 +9,7 @@ Rules:
    rest of the body is only counted.
 """
 
-from sidelight_sidecar.observer.bodies.coding import CodingError, Decoder, decoder_for
+from sidelight_sidecar.coding import CodingError, Decoder, decoder_for
 from sidelight_sidecar.observer.bodies.lines import LineStream, MessageStream, TooLongError
 from sidelight_sidecar.observer.bodies.sse import EventStream, EventTooLongError
 from sidelight_sidecar.observer.budget import Budget, Held

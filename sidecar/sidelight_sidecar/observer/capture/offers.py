@@ -114,7 +114,7 @@ class Offers(Consumer):
         )  # fmt: skip
         request, response = _payloads(exchange.bodies, self.settings.payloads)
         _let_go(exchange)
-        if self.give is None or not self.give(Captured(record, request, response, exchange.path)):
+        if self.give is None or not self.give(Captured(record, request, response)):
             self.no_room += 1
 
 

@@ -1,0 +1,82 @@
+"""From bodies as they passed to bodies as they may be passed on: decoded, put together, masked."""
+
+import msgspec
+
+from sidelight_contract.capture import CaptureSettings, Part, Payloads
+from sidelight_sidecar.capture.content.content import Content, Kind, capture
+from sidelight_sidecar.capture.content.exchange import Bodies
+from sidelight_sidecar.capture.content.exchange import Body as Passed
+from sidelight_sidecar.capture.content.limits import DEFAULT
+from sidelight_sidecar.capture.content.rules import Rules
+from sidelight_sidecar.capture.mask.registry import DETECTORS
+from sidelight_sidecar.capture.mask.text import TextMasker
+from sidelight_sidecar.capture.recorder import Redacted
+from sidelight_sidecar.coding import CodingError, decoder_for
+from sidelight_sidecar.records.handover import Captured, Payload
+from sidelight_sidecar.records.record import Body
+
+
+class Redaction:
+    """Masks by one set of settings.
+
+    Raises:
+        ValueError: a pattern of the user's own cannot be used, or a detector is not known.
+    """
+
+    def __init__(self, settings: CaptureSettings) -> None:
+        redaction = settings.redaction
+        self._rules = Rules(
+            system_prompts=Part.SYSTEM_PROMPTS in redaction.drop,
+            tool_results=Part.TOOL_RESULTS in redaction.drop,
+            tool_definitions=Part.TOOL_DEFINITIONS in redaction.drop,
+            media=Part.MEDIA in redaction.drop,
+            max_characters=redaction.first_characters,
+        )
+        unknown = set(redaction.without) - set(DETECTORS)
+        if unknown:
+            raise ValueError(f"no such detectors: {', '.join(sorted(unknown))}")
+        wanted = [name for name in DETECTORS if name not in redaction.without]
+        patterns = [(own.name, own.pattern) for own in redaction.patterns]
+        masked = settings.payloads is not Payloads.FULL
+        self._masker = TextMasker(wanted, patterns) if masked else None
+
+    def __call__(self, captured: Captured) -> Redacted:
+        """See the module."""
+        sides = (captured.request, captured.response)
+        bodies = Bodies(captured.record.api, *(_decoded(side) for side in sides))
+        found = capture(bodies, self._masker, self._rules)
+        return Redacted(
+            _body(captured.request, found.request),
+            _body(captured.response, found.answer),
+            found.findings,
+        )
+
+
+def _decoded(payload: Payload) -> Passed:
+    """The body without its coding, as far as that can be undone: what cannot be is as if cut."""
+    cut = not payload.ended or payload.size > len(payload.data)
+    if not payload.coding:
+        return Passed(payload.data, payload.media_type, cut)
+    decoded = bytearray()
+    try:
+        decoder = decoder_for(payload.coding.encode())
+        for piece in decoder.feed(payload.data) if decoder is not None else (payload.data,):
+            decoded += piece
+            if len(decoded) > DEFAULT.body_bytes:
+                break  # `capture` drops what is longer
+    except CodingError:
+        return Passed(bytes(decoded), payload.media_type, True)
+    return Passed(bytes(decoded), payload.media_type, cut)
+
+
+def _body(payload: Payload, content: Content) -> Body:
+    text = content.kind is Kind.TEXT
+    value = msgspec.json.encode(content.body.decode()) if text else content.body
+    return Body(
+        media_type=content.media_type,
+        bytes=payload.size,
+        content=msgspec.Raw(value),
+        left_out=content.dropped.value if content.dropped else "",
+        text=text,
+        truncated=content.truncated,
+    )
