@@ -22,31 +22,32 @@ def sidelight(cluster: Cluster) -> Iterator[Cluster]:
         yield cluster
 
 
-def deploy(cluster: Cluster, namespace: str, name: str, context: str) -> str:
-    """A Deployment whose engine is given a context of this length; its one pod."""
+def deploy(cluster: Cluster, namespace: str, name: str, context: str, replicas: int = 1) -> dict:
+    """A Deployment whose engines are given a context of this length; one of its pods."""
     body = copy.deepcopy(DEPLOYMENT)
     body["metadata"]["name"] = name
     spec = body["spec"]
+    spec["replicas"] = replicas
     spec["selector"]["matchLabels"]["deployment"] = name
     spec["template"]["metadata"]["labels"]["deployment"] = name
     (engine,) = spec["template"]["spec"]["containers"]
     engine["args"] = ["--host", "0.0.0.0", "--port", "8080", "--ctx-size", context]
     cluster.apply(body, "--namespace", namespace)
-    return rolled_out(cluster, namespace, name)["metadata"]["name"]
+    return rolled_out(cluster, namespace, name, replicas)
 
 
-def rolled_out(cluster: Cluster, namespace: str, name: str) -> dict:
-    """The one pod of a Deployment, once those before it are gone."""
+def rolled_out(cluster: Cluster, namespace: str, name: str, replicas: int = 1) -> dict:
+    """One of a Deployment's pods, once those before them are gone."""
     cluster.kubectl(
         "rollout", "status", f"deployment/{name}", "--namespace", namespace, "--timeout", "90s"
     )
 
-    def one():
+    def alone():
         select = ("--namespace", namespace, "--selector", f"deployment={name}")
         pods = cluster.get("pods", *select)["items"]
-        return pods if len(pods) == 1 else None
+        return pods if len(pods) == replicas else None
 
-    return wait_until(one, 60, "one pod")[0]
+    return wait_until(alone, 60, "no pods of before")[0]
 
 
 def versions(cluster: Cluster, namespace: str) -> dict[str, dict]:
@@ -62,18 +63,18 @@ def test_two_things_under_one_version_are_told_and_a_digest_is_a_name(
     apply_model(sidelight, namespace)
     until_asked(sidelight, namespace)
     om = ("om/chat", "--namespace", namespace)
-    deploy(sidelight, namespace, "chat", "2048")
+    deploy(sidelight, namespace, "chat", "2048", replicas=2)
     sidelight.kubectl(
         "wait", *om, "--for=condition=VersionConsistent=True", "--timeout=60s", timeout=70
     )
-    odd = deploy(sidelight, namespace, "odd", "1024")
+    odd = deploy(sidelight, namespace, "odd", "1024")["metadata"]["name"]
     sidelight.kubectl(
         "wait", *om, "--for=condition=VersionConsistent=False", "--timeout=60s", timeout=70
     )
     found = condition(sidelight, namespace, "VersionConsistent")
     assert found["reason"] == "PodsDiffer"
     assert found["message"] == (
-        f"version {VERSION}: pod {odd} has max_model_len 1024, 1 other 2048"
+        f"version {VERSION}: pod {odd} has max_model_len 1024, 2 others 2048"
     )
     events = ("events", "--namespace", namespace, "--field-selector", "reason=PodsDiffer")
     wait_until(lambda: sidelight.get(*events)["items"], 20, "the Event")
