@@ -51,7 +51,11 @@ class World:
         """One request passes, and its answer."""
         self.flow += 1
         script = Script(self.flow, self.now_ns / 1e6)
-        body = {"model": model, "choices": [], "usage": {"completion_tokens": 1}}
+        body = {
+            "model": model,
+            "choices": [],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+        }
         script.client(request(b"{}", path)).engine(answer(body, status))
         self.pipeline.feed(script.close().frames)
 
@@ -190,8 +194,30 @@ async def test_an_engine_that_is_away_is_left_alone_for_a_while() -> None:
     assert world.identity == before
     world.engine.up = True
     world.engine.answers["/version"] = {"version": "1.0"}
-    await world.run(2 * RETRY_SECONDS)
+    await world.run(AGAIN_SECONDS)
     assert world.identity.engine_version == "1.0"
+
+
+async def test_an_engine_that_never_answers_is_asked_more_and_more_seldom() -> None:
+    """Such as one that speaks HTTP/2 alone: in an hour some fifteen times."""
+    world = World(Engine(VLLM), "VLLM")
+    world.engine.up = False
+    for _ in range(60):
+        world.exchange()
+        await world.run(60)
+    assert 10 <= world.engine.asked_for("/version") <= 16
+    assert world.identity == RuntimeIdentity()
+
+
+async def test_a_tokenizer_that_fails_keeps_nothing_else_from_being_told() -> None:
+    """It is tried more and more seldom, and the rest as it should be."""
+    world = World(Engine({**VLLM, "/tokenize": 500}), "VLLM")
+    for _ in range(60):
+        world.exchange()
+        await world.run(60)
+    assert 10 <= world.engine.asked_for("/tokenize") <= 16
+    assert world.engine.asked_for("/version") <= 13
+    assert world.identity.engine_version == "0.33.0"
 
 
 async def test_an_engine_that_wants_a_key_is_not_asked_again_and_again() -> None:

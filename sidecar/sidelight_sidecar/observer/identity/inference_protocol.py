@@ -13,6 +13,8 @@ from sidelight_contract.identity import Setting
 from sidelight_sidecar.observer.identity.questions import Question, read_version
 from sidelight_sidecar.observer.identity.told import Told, canonical, fields, items, text
 
+MAX_VERSIONS = 24
+"""Models whose versions are told, so that there is room for the rest."""
 MAX_CONFIGS = 8
 """Models whose configuration is asked for; an ensemble for one LLM has four or five."""
 _COMPUTES = (
@@ -30,6 +32,7 @@ def read_index(answer: Any, told: Told) -> None:
             versions.setdefault(name, []).append(text(entry.get("version")))
     for name in sorted(versions):
         told.model(name)
+    for name in sorted(versions)[:MAX_VERSIONS]:
         told.setting(
             f"{Setting.MODEL_VERSIONS}:{name}", ",".join(sorted(filter(None, versions[name])))
         )

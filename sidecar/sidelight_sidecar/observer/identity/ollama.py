@@ -14,10 +14,11 @@ from sidelight_sidecar.observer.identity.told import Told, canonical, fields, it
 def read_tags(answer: Any, told: Told) -> None:
     """The models that are there, each with its digest."""
     digests = {}
+    tags = {}
     for tag in map(fields, items(fields(answer).get("models"))):
-        name = text(tag.get("model")) or text(tag.get("name"))
-        if not name:
-            continue
+        if name := text(tag.get("model")) or text(tag.get("name")):
+            tags[name] = tag
+    for name, tag in sorted(tags.items()):  # they come in the order in which they were pulled
         told.model(name, root=tag.get("digest"))
         level = fields(tag.get("details")).get("quantization_level")
         told.setting(f"{Setting.QUANTIZATION}:{name}", level)

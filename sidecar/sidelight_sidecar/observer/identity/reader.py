@@ -12,8 +12,8 @@ Rules:
    queue is not asked those.
    After `PATIENCE_SECONDS` they are left to the next round.
 4. What it says of itself is put in force when it has said all; until then the old stands. An engine
-   that cannot answer now is asked again after `RETRY_SECONDS`, one that wants a key (401, 403)
-   after `REFUSED_SECONDS`.
+   that cannot answer now is asked again after `RETRY_SECONDS`, then later and later, up to
+   `AGAIN_SECONDS`; one that wants a key (401, 403) after `REFUSED_SECONDS`.
 5. Tokenizer and template are asked for once, and again when anything else has changed or the engine
    began anew; never with `spec.engine.tokenizer: Never`.
 """
@@ -103,6 +103,7 @@ class IdentityReader:
         self._began_ns = -(1 << 62)
         self._not_before_ns = 0
         self._look_ns = 0
+        self._patience = RETRY_SECONDS
         self._restarts = 0
         self._inferences = 0
         self._names: set[str] = set()
@@ -141,9 +142,20 @@ class IdentityReader:
             elif self._newest.read_at and not self._fingerprinted:
                 await self._fingerprint(address)
         except EngineUnavailableError:
+            self._leave_alone()
+
+    def _leave_alone(self) -> None:
+        """The engine cannot answer now; ask it all again, later and later."""
+        if self._round:
             self._round = False
             self._began_ns, self._inferences = -(1 << 62), -1
-            self._not_before_ns = self._now_ns() + int(RETRY_SECONDS * 1e9)
+            self._not_before_ns = self._after(self._patience)
+        else:
+            self._look_ns = self._after(self._patience)
+        self._patience = min(2 * self._patience, AGAIN_SECONDS)
+
+    def _after(self, seconds: float) -> int:
+        return self._now_ns() + int(seconds * 1e9)
 
     def _due(self, restarts: int) -> bool:
         since = (self._now_ns() - self._began_ns) / 1e9
@@ -221,6 +233,8 @@ class IdentityReader:
             self._fingerprinted, self._tokens = False, ""
         self._names |= {model.name for model in said.models}
         self._newest = said
+        if self._fingerprinted:
+            self._patience = RETRY_SECONDS
 
     # --- tokenizer and template -------------------------------------------------------------
     async def _fingerprint(self, address: str) -> None:
@@ -247,6 +261,7 @@ class IdentityReader:
                 read_at=self._unix(),
             )
             self._tokens, self._fingerprinted = "", True
+            self._patience = RETRY_SECONDS
 
     async def _post(self, address: str, path: str, body: bytes) -> Answer:
         self.questions += 1
@@ -266,7 +281,7 @@ class IdentityReader:
                 return True
         except EngineUnavailableError:
             seconds = RETRY_SECONDS
-        self._look_ns = self._now_ns() + int(seconds * 1e9)
+        self._look_ns = self._after(seconds)
         return False
 
 
