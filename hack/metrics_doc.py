@@ -14,8 +14,10 @@ from sidelight_contract.config import SidecarConfig
 from sidelight_contract.weights import WeightsPlan
 from sidelight_sidecar.observer.app import register_live
 from sidelight_sidecar.observer.asking import Asking
+from sidelight_sidecar.observer.capture.child import CaptureChild
 from sidelight_sidecar.observer.engine.client import Answer
 from sidelight_sidecar.observer.engine.known import Known
+from sidelight_sidecar.observer.metrics.capture import CaptureCollector
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.weights import WeightsReader
 
@@ -38,7 +40,9 @@ Times are those of the relay's reads, on its monotonic clock:
 `model` is the engine's own word, never the client's: at most 32 of them, then `_other` (places are
 kept for the adapters that the engine lists); `_unknown` where the engine said none. `operation` is
 the API: `chat`, `text_completion`, `responses`, `messages`, `generate`, `embeddings`, `infer`, or
-`other` for what is no inference.
+`other` for what is no inference. Each model has its first operation; of further ones 24 in all are
+told apart, then they are of `_other`: a sidecar has some 23,000 series at most, and some 400 with
+one model.
 
 Counts of tokens from different sources are never in one series: `sidelight_output_tokens_total` is
 the engine's usage alone, `sidelight_tokens_tokenized_total` what the engine's own tokenizer counted
@@ -69,6 +73,8 @@ def collectors() -> list[Collector]:
     pipeline = Pipeline(0, 0, SidecarConfig(version=1))
     asking = Asking(pipeline, Nobody(), Known(), now_ns=int, unix=float)
     register_live(pipeline, asking, WeightsReader(WeightsPlan(), float))
+    bodies = pipeline.context.body_budget
+    pipeline.metrics.registry.register(CaptureCollector(pipeline.offers, bodies, CaptureChild()))
     return list(pipeline.metrics.registry._collector_to_names)
 
 

@@ -70,7 +70,8 @@ class Metrics:
             FIRST_TOKEN_BUCKETS,
         )  # fmt: skip
         self._per_token = histogram(
-            "time_per_output_token_seconds", "Mean time for each token after the first; streams.",
+            "time_per_output_token_seconds",
+            "Mean time for each token after the first; streams, by the engine's usage.",
             PER_TOKEN_BUCKETS,
         )  # fmt: skip
         self._gaps = BulkHistogram(
@@ -82,18 +83,26 @@ class Metrics:
         registry.register(self._gaps)
         self._prompt = counter("prompt_tokens", "Prompt tokens, from the engine's usage.")
         self._output = counter("output_tokens", "Output tokens, from the engine's usage.")
-        self._cached = counter("cached_prompt_tokens", "Prompt tokens that came from a cache.")
-        self._reasoning = counter("reasoning_tokens", "Output tokens that were reasoning.")
+        self._cached = counter(
+            "cached_prompt_tokens", "Prompt tokens that came from a cache, by the engine's usage."
+        )
+        self._reasoning = counter(
+            "reasoning_tokens", "Output tokens that were reasoning, by the engine's usage."
+        )
         self._estimated = counter(
             "tokens_estimated",
             "Output events of requests without any count: an estimate.",
             "direction",
         )
         self._request_prompt = histogram(
-            "request_prompt_tokens", "Prompt tokens of a request.", TOKEN_BUCKETS
+            "request_prompt_tokens",
+            "Prompt tokens of a request, by the engine's usage.",
+            TOKEN_BUCKETS,
         )
         self._request_output = histogram(
-            "request_output_tokens", "Output tokens of a request.", TOKEN_BUCKETS
+            "request_output_tokens",
+            "Output tokens of a request, by the engine's usage.",
+            TOKEN_BUCKETS,
         )
         self._tokenized = counter(
             "tokens_tokenized", "Tokens of requests without usage, by the engine's own tokenizer.",
