@@ -14,7 +14,10 @@ _EXAMPLE = """example:
   curl 127.0.0.1:15020/metrics"""
 
 
-_OBSERVER_FLAGS = ("--config", "--token-file", "--engine-type", "--token-sha256", "--lease-seconds")
+_OBSERVER_FLAGS = (
+    "--config", "--token-file", "--engine-type", "--token-sha256", "--lease-seconds",
+    "--records", "--spool", "--secrets",
+)  # fmt: skip
 
 
 def _address(text: str) -> str:
@@ -100,6 +103,12 @@ def _add_observer_options(command: argparse.ArgumentParser) -> None:
         "--engine-type", metavar="TYPE",
         help="VLLM, SGLang, TGI, ... as in spec.engine.type; tells apart APIs that share a path",
     )  # fmt: skip
+    for flag, what in (
+        ("--records", "where file sinks write"),
+        ("--spool", "where records wait on disk"),
+        ("--secrets", "a folder for each sink that has a Secret"),
+    ):
+        command.add_argument(flag, metavar="DIRECTORY", help=what)
 
 
 def _add_tap(tap: argparse.ArgumentParser) -> None:

@@ -53,7 +53,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def running(directory: Path, settings: Settings) -> AsyncIterator[CaptureChild]:
     """A child, taking exchanges; it ends with the block, and ships what waits."""
     places = ("--records", str(directory), "--spool", str(directory / "spool"))
-    child = CaptureChild(lambda: [sys.executable, "-Im", "sidelight_sidecar.capture", *places])
+    child = CaptureChild(*places)
     child.configure(settings)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(child.run())

@@ -9,6 +9,7 @@ import resource
 import socket
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.asking import Asking
 from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash, end_in_time, end_tap
+from sidelight_sidecar.observer.capture.child import CaptureChild
+from sidelight_sidecar.observer.capture.keeping import keep_capture
 from sidelight_sidecar.observer.configuring import configure
 from sidelight_sidecar.observer.engine.client import http_engine_client
 from sidelight_sidecar.observer.engine.known import Known, known_of
@@ -29,11 +32,13 @@ from sidelight_sidecar.observer.engine.metrics import EngineCollector
 from sidelight_sidecar.observer.engine.worker import STEP_SECONDS
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
 from sidelight_sidecar.observer.identity.metrics import BackendCollector
+from sidelight_sidecar.observer.metrics.capture import CaptureCollector
 from sidelight_sidecar.observer.metrics.itself import account_for_processes
 from sidelight_sidecar.observer.metrics.weights import WeightsCollector
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.observer.tokens import SummaryTokens
 from sidelight_sidecar.observer.weights import WeightsReader
+from sidelight_sidecar.records.record import Origin
 
 FRAMES_FD = 3
 READ_STEP_SECONDS = 1.0
@@ -97,6 +102,22 @@ async def serve_admin(admin: Admin, host: str, port: int) -> None:
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
+
+
+def pod_of(environment: Mapping[str, str]) -> Origin:
+    """Where this is, as injection wrote it."""
+    return Origin(
+        namespace=environment.get("SIDELIGHT_POD_NAMESPACE", ""),
+        pod=environment.get("SIDELIGHT_POD_NAME", ""),
+        version=environment.get("SIDELIGHT_VERSION", ""),
+    )
+
+
+def directories(options: argparse.Namespace) -> Iterator[str]:
+    """The capture process' options, as far as they are not the usual."""
+    for name in ("records", "spool", "secrets"):
+        if (directory := getattr(options, name)) is not None:
+            yield from (f"--{name}", directory)
 
 
 def config_of(options: argparse.Namespace) -> ConfigFile | InlineConfig:
@@ -163,6 +184,9 @@ async def observe(options: argparse.Namespace) -> None:
     with suppress(ConfigError):  # said by watch_config's first look
         pipeline.reconfigure(config_of(options).poll() or pipeline.config)
     ended = asyncio.Event()
+    child = CaptureChild(*directories(options))
+    bodies = pipeline.context.body_budget
+    pipeline.metrics.registry.register(CaptureCollector(pipeline.offers, bodies, child))
     host, _, port = options.admin.rpartition(":")
     mounted = SummaryTokens(lambda: pipeline.config, TokenFile(options.token_file))
     token = TokenHash(options.token_sha256) if options.token_sha256 else mounted
@@ -178,6 +202,7 @@ async def observe(options: argparse.Namespace) -> None:
             group.create_task(serve_admin(admin, host.strip("[]"), int(port))),
             group.create_task(watch_config(pipeline, file)),
             group.create_task(ask_engine(pipeline, known, weights)),
+            group.create_task(keep_capture(pipeline, child, pod_of(os.environ))),
             group.create_task(read_weights(pipeline, weights)),
         ]
         if lease is not None:
@@ -203,6 +228,8 @@ def main() -> None:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--token-file", type=Path)
     parser.add_argument("--token-sha256", default="")
+    for directory in ("--records", "--spool", "--secrets"):
+        parser.add_argument(directory)
     parser.add_argument("--lease-seconds", type=float, default=0.0)
     parser.add_argument("--engine-type", default=os.environ.get("SIDELIGHT_ENGINE", "Auto"))
     parser.add_argument("--memory-limit-mib", type=int, default=MEMORY_LIMIT_MIB)

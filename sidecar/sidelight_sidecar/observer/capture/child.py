@@ -13,7 +13,6 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import Callable
 
 from sidelight_sidecar.records.handover import (
     Captured,
@@ -33,16 +32,15 @@ END_SECONDS = 12.0
 """How long the process may take to ship what waits when the observer ends."""
 
 log = logging.getLogger("sidelight.observer")
-Command = Callable[[], list[str]]
-
-
-def command() -> list[str]:
-    """How it is started; its end of the socket is descriptor 0."""
-    return [sys.executable, "-Im", "sidelight_sidecar.capture"]
+PROGRAM = (sys.executable, "-Im", "sidelight_sidecar.capture")
+"""Its end of the socket is descriptor 0."""
 
 
 class CaptureChild:
     """Keeps one process.
+
+    Args:
+        options: of its command line.
 
     Attributes:
         state: what it told last.
@@ -50,8 +48,8 @@ class CaptureChild:
         restarts: how often it had to be started again.
     """
 
-    def __init__(self, argv: Command = command) -> None:
-        self._argv = argv
+    def __init__(self, *options: str) -> None:
+        self._argv = (*PROGRAM, *options)
         self._settings: Settings | None = None
         self._changed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
@@ -101,7 +99,7 @@ class CaptureChild:
         """Run one until it ends; whether that was by our own will."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(*self._argv(), stdin=theirs.fileno())
+            process = await asyncio.create_subprocess_exec(*self._argv, stdin=theirs.fileno())
         self.state, self.pid = CaptureState(), process.pid
         link = _Link(self)
         transport, _ = await asyncio.get_running_loop().create_connection(lambda: link, sock=ours)
