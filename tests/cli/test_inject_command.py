@@ -49,6 +49,18 @@ def test_a_workloads_pod_under_pod_security(
     assert init_names(capsys.readouterr().out) == ["sidelight"]
 
 
+def test_weights_that_will_not_be_read_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, beside the pod, which is injected."""
+    selector = {"matchLabels": {"app": "chat"}}
+    asks = {**MODEL, "spec": {"selector": selector, "version": {"readWeights": True}}}
+    assert run(tmp_path, pod(), asks) == 0
+    out, err = capsys.readouterr()
+    assert init_names(out) == ["sidelight-init", "sidelight"]
+    assert err == "weights are not read: nothing that the engine is told names its model\n"
+
+
 def test_a_pod_that_is_left_alone_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -348,6 +348,27 @@ def test_a_tap_in_a_new_pod_reads_and_one_in_a_running_pod_says_that_it_does_not
     assert values == ['{"state":"attached"}']
 
 
+def test_a_running_pod_is_outdated_by_the_wish_and_by_nothing_that_the_api_server_adds() -> None:
+    """Its word changes with `readWeights`, and stays when the pod is looked at again."""
+
+    def word(body: Json | None) -> str:
+        assert body is not None
+        record = decode_record(body["metadata"]["annotations"][ANNOTATION_INJECTION])
+        assert record is not None
+        return record.config_hash
+
+    body = pod(vllm("/models/a", volumeMounts=[mounted("/models")]), volumes=[{"name": "models"}])
+    first = judge(body, ASKS).patched
+    assert word(first) != word(judge(body).patched)
+    running = copy.deepcopy(first)
+    assert running is not None
+    running["spec"]["volumes"][0]["emptyDir"] = {}
+    token = {"name": "kube-api-access-x", "mountPath": "/var/run/secrets/kubernetes.io/x"}
+    running["spec"]["containers"][0]["volumeMounts"].append({**token, "readOnly": True})
+    running["spec"]["volumes"].append({"name": "kube-api-access-x", "projected": {"sources": []}})
+    assert word(judge(running, ASKS).patched) == word(first)
+
+
 _mounts = st.lists(
     st.fixed_dictionaries(
         {
