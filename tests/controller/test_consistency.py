@@ -146,6 +146,21 @@ def test_adapters_may_come_and_go() -> None:
     assert "root of l" in judged(plain, adapted, other)[1]
 
 
+@pytest.mark.parametrize("engine", ["Ollama", "Triton"])
+def test_engines_that_take_in_models_are_compared_model_by_model(engine: str) -> None:
+    """One was asked for a model that the other was not; what both have must be the same."""
+
+    def pod(name: str, **roots: str) -> Member:
+        models = [ServedModel(model, root=root) for model, root in roots.items()]
+        made, answer = member(name, models=models, weights=str(roots))
+        return replace(made, injection=replace(made.injection, engine=engine)), answer
+
+    assert judged(pod("a", m="1"), pod("b", m="1", n="2"))[0] == "True"
+    assert judged(pod("a", m="1"), pod("b", m="3", n="2"))[1] == (
+        "version v1: pod b has root of m 3, 1 other 1"
+    )
+
+
 def test_names_that_were_cut_are_not_compared() -> None:
     """More are served than are told."""
     many = [ServedModel(f"m{number}") for number in range(MAX_MODELS)]

@@ -1,6 +1,7 @@
 """What a version's row says of who answered: readable, bounded, and what most pods have."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from controller_world import DIGEST, VERSION, pod_body, summary
@@ -71,6 +72,13 @@ def test_files_tell_more_than_a_word() -> None:
     files = member("c", weights=f"sha256:{DIGEST}", weights_from=WeightsFrom.FILES)
     assert shown(*word).weights == "main"
     assert shown(*word, files).weights == VERSION
+
+
+def test_weights_that_are_not_compared_as_a_whole_are_shown() -> None:
+    """Ollama's are a digest of all its models."""
+    pod, answer = member("a", weights=f"sha256:{DIGEST}", weights_from=WeightsFrom.ENGINE)
+    ollama = replace(pod, injection=replace(pod.injection, engine="Ollama")), answer
+    assert shown(ollama).weights == VERSION
 
 
 def test_of_an_adapter_its_own_is_shown() -> None:

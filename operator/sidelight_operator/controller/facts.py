@@ -1,8 +1,9 @@
 """What is known of one engine: what its pod declares, what it told itself, and what image it is.
 
 Two pods are only held against each other in what comes from the same source: an argument and the
-engine's own word for the same setting need not be the same text. Of Ollama, which pulls models when
-it is asked to, each model is one fact, and all of them together are none.
+engine's own word for the same setting need not be the same text. Of an engine that takes in models
+while it runs, each model is one fact, and which there are is none: pods may be asked for others, or
+have told at another time.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from sidelight_contract.summary import Summary
 from sidelight_operator.controller.declared import Declared
 from sidelight_operator.controller.pods import PodView
 
+_SEVERAL_MODELS = frozenset({EngineType.OLLAMA, EngineType.TRITON})
 DEFAULT = ""
 """The value of a setting that a pod leaves to its engine."""
 IMAGE = "image"
@@ -69,7 +71,7 @@ def _facts(group: list[Member]) -> Facts:
 
 
 def _told(pod: PodView, identity: RuntimeIdentity) -> Iterator[tuple[str, str]]:
-    ollama = pod.injection.engine == EngineType.OLLAMA
+    several = pod.injection.engine in _SEVERAL_MODELS
     found = {
         IMAGE: pod.image_digest,
         ENGINE: pod.injection.engine,
@@ -77,8 +79,8 @@ def _told(pod: PodView, identity: RuntimeIdentity) -> Iterator[tuple[str, str]]:
         TOKENIZER: identity.tokenizer,
         TEMPLATE: identity.template,
         # Files and the engine's own word are two things.
-        weights_from(identity.weights_from): "" if ollama else identity.weights,
-        MODELS: "" if ollama else _models(identity),
+        weights_from(identity.weights_from): "" if several else identity.weights,
+        MODELS: "" if several else _models(identity),
         **identity.settings,
     }
     for model in identity.models:

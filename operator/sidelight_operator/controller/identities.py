@@ -24,7 +24,6 @@ from sidelight_operator.controller.facts import (
     Member,
     facts_of,
     root_of,
-    weights_from,
 )
 from sidelight_operator.controller.pods import PodView
 
@@ -52,7 +51,6 @@ def identity_of(
         parent: of an adapter's version the model that it is one of.
     """
     facts = facts_of(members)
-    weights = [root_of(adapter)] if adapter else [weights_from(source) for source in _SOURCES]
     return Identity(
         served_models=list(served_models),
         parent=parent,
@@ -60,13 +58,21 @@ def identity_of(
         image_digest=_told(facts, IMAGE),
         engine=pod.injection.engine,
         engine_version=_told(facts, ENGINE_VERSION),
-        weights=next(filter(None, (_told(facts, name) for name in weights)), ""),
+        weights=_told(facts, root_of(adapter)) if adapter else _weights(facts),
         weights_state="" if adapter else _weights_state(facts),
         tokenizer="" if adapter else _told(facts, TOKENIZER),
         template="" if adapter else _told(facts, TEMPLATE),
         settings={} if adapter else _settings(facts),
         adapters=[] if adapter else _adapters(facts),
     )
+
+
+def _weights(facts: Sequence[Facts]) -> str:
+    said = (
+        _most((one.identity.weights, one) for one in facts if one.identity.weights_from == source)
+        for source in _SOURCES
+    )
+    return shown(next(filter(None, said), ""))
 
 
 def _told(facts: Sequence[Facts], name: str) -> str:
