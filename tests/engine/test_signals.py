@@ -271,6 +271,28 @@ def test_triton_speaks_in_microseconds_and_carries_other_engines() -> None:
     assert read(triton + VLLM).engine == "vllm"
 
 
+def test_tritons_ensembles_count_a_request_in_each_of_their_models() -> None:
+    """Four models are in each answer of a TensorRT-LLM ensemble: requests, and times to first
+    response, are not told, for no sum of them is right. One model that has requests is told of,
+    also beside others that have none.
+    """
+    names = ("ensemble", "preprocessing", "tensorrt_llm", "postprocessing")
+    page = b"".join(
+        b'nv_inference_request_success{model="%s",version="1"} %d\n'
+        b'nv_inference_request_failure{model="%s",reason="OTHER",version="1"} 0\n'
+        b'nv_inference_first_response_histogram_ms_count{model="%s"} 9\n'
+        b'nv_inference_first_response_histogram_ms_sum{model="%s"} 900\n'
+        % (name.encode(), 9, *[name.encode()] * 3)
+        for name in names
+    )
+    signals = read(page)
+    assert (signals.requests, signals.ttft_seconds, signals.ttft_count) == (None, None, None)
+    for name in names[1:]:
+        page = page.replace(b'success{model="%s",version="1"} 9' % name.encode(),
+                            b'success{model="%s",version="1"} 0' % name.encode())  # fmt: skip
+    assert read(page).finished == {"success": 9, "other": 0}
+
+
 def test_a_trtllm_server_says_how_requests_ended() -> None:
     """Older releases count no tokens."""
     signals = read(

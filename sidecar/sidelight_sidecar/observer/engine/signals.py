@@ -8,7 +8,8 @@ Rules:
 3. A signal that the engine does not give is None, never 0.
 4. A series counts once: said twice, its last value; by ranks that compute the same requests
    together, the highest; and a part not beside its total (SGLang says its queue in all, and by
-   priority). A part is what has one label more than another series, and is else the same.
+   priority). A part is what has one label more than another series, and is else the same. Triton
+   counts a request in each model that has a part in it: with several, its requests are not told.
 """
 
 import re
@@ -21,6 +22,7 @@ from sidelight_sidecar.observer.engine.signal_table import (
     REASONS,
     ROWS,
     STARTED_AT,
+    TRITON,
     Joined,
     Row,
     Signal,
@@ -217,6 +219,9 @@ class _Reading:
         if prompt is None and computed is not None and hits is not None:
             prompt = computed + hits  # llama.cpp
             queries = prompt
+        finished = self._finished(engine)
+        if engine == TRITON and self._used_models() > 1:
+            finished, got[Signal.TTFT_SECONDS], got[Signal.TTFT_COUNT] = {}, None, None
         usage, used, blocks = (
             got[Signal.KV_CACHE_USAGE], got[Signal.KV_BLOCKS_USED], got[Signal.KV_BLOCKS_ALL],
         )  # fmt: skip
@@ -233,7 +238,7 @@ class _Reading:
             cache_queries=queries,
             cache_hits=hits,
             preemptions=got[Signal.PREEMPTIONS],
-            finished=self._finished(engine),
+            finished=finished,
             aborted=got[Signal.ABORTED],
             ttft_seconds=got[Signal.TTFT_SECONDS],
             ttft_count=got[Signal.TTFT_COUNT],
@@ -261,6 +266,18 @@ class _Reading:
         if mine[0].row.joined is Joined.MEAN:
             return sum(values) / len(values)
         return sum(values)
+
+    def _used_models(self) -> int:
+        """Triton's models that had requests."""
+        return len(
+            {
+                value
+                for series in self._of(TRITON, Signal.FINISHED)
+                for labels, count in series.values().items()
+                for name, value in labels
+                if count and name == b"model"
+            }
+        )
 
     def _finished(self, engine: str) -> dict[str, float]:
         """Requests that ended, by why."""
