@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from sidelight_sidecar.capture.content import Bodies, Body, Captured, Rules, capture
 
-SCALARS = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(-1e6, 1e6)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.integers(-(2**20), 2**20).map(lambda number: number / 8)
+)
 JSON = st.recursive(
     SCALARS | st.text(max_size=20),
     lambda inner: (
@@ -89,3 +94,12 @@ def strings_in(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [*value, *(text for one in value.values() for text in strings_in(one))]
     return []
+
+
+def whole_numbers_in(value: Any) -> list[int]:
+    """Every whole number of a JSON value."""
+    if isinstance(value, list):
+        return [number for one in value for number in whole_numbers_in(one)]
+    if isinstance(value, dict):
+        return [number for one in value.values() for number in whole_numbers_in(one)]
+    return [int(value)] if isinstance(value, int | float) and value == int(value) else []

@@ -140,8 +140,11 @@ class Walker:
             self._forms = before
 
     def _number(self, value: float) -> Json:
-        """A number as it is, or what stands for it."""
-        if not self._masking or -LONG_NUMBER < value < LONG_NUMBER:
+        """A number as it is, or what stands for it.
+
+        The fraction of a number is looked at within arguments alone, which are masked as text too.
+        """
+        if not self._masking or (self._forms and -LONG_NUMBER < value < LONG_NUMBER):
             return value
         text = str(int(value)) if value == int(value) else repr(value)
         masked = self._texts.masked(text)
@@ -150,6 +153,8 @@ class Walker:
     def _list(self, value: list[Json], name: str) -> Json:
         if self._forms and value and (other := _list_in_other_form(value, name)) is not None:
             return other
+        if self._forms and name in fields.TOKENS:  # llama.cpp takes texts and tokens in one list
+            value = [markers.tokens(1) if type(one) is int else one for one in value]
         texts = self._parts(value, name)
         result = []
         for position, one in enumerate(value):
@@ -201,8 +206,6 @@ def _list_in_other_form(value: list[Json], name: str) -> Json:
             return markers.vector(count)
     if name in fields.TOKENS and (count := fields.numbers_in(value)):
         return markers.tokens(count)
-    if name in fields.TOKENS and any(type(one) is int for one in value):  # llama.cpp takes both
-        return [one if isinstance(one, str) else markers.tokens(1) for one in value]
     if name in fields.LOGPROBS and isinstance(value[0], dict | list | str):
         return markers.LOGPROBS
     return None
