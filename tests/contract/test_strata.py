@@ -110,3 +110,14 @@ def test_rows_survive_the_wire_as_lists():
     body = msgspec.json.encode(told)
     assert json.loads(body)["rows"] == [["m", 1, 2, 1, 0, 3, 1, [3, -5, 25], [0, 0, 0], [0, 0, 0]]]
     assert msgspec.json.decode(body, type=Strata) == told
+
+
+def test_a_stratum_under_another_name_is_the_same_but_for_it():
+    """And a copy: what is added to one is not in the other."""
+    row = Stratum("sql", 1, 2, 1, 3, requests=5, failed=1)
+    row.duration.take(0.25)
+    called = row.called("base")
+    assert called.key == ("base", *row.key[1:])
+    assert called.called("sql") == row
+    called.add(row)
+    assert (row.requests, row.duration.count) == (5, 1)
