@@ -12,7 +12,6 @@ What becomes of a field that comes again is said by a `Policy`, field by field. 
 """
 
 import enum
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -88,17 +87,25 @@ class Text:
         return self._so_far()
 
     def _so_far(self) -> str:
-        """What the last piece says, if they grow; a server may take back a character or two."""
+        """The last piece, if it begins with each of the others; else all of them.
+
+        What an engine may take back is the end of a character that was not whole yet, and of a
+        longer text a character or two. Text in pieces that all begin alike is a run of one sign:
+        nothing is lost there that anybody could have looked for.
+        """
         spoken = [piece for piece in self.pieces if piece]
-        grown = broken = 0
-        for before, after in itertools.pairwise(spoken):
-            if not after.startswith(before):
-                broken += 1
-            elif len(after) > len(before):
-                grown += 1
-        return spoken[-1] if spoken and grown >= broken else "".join(spoken)
+        last = spoken[-1] if spoken else ""
+        grows = all(
+            last.startswith(piece.rstrip("\ufffd"))
+            or (len(piece) > _LONG and last.startswith(piece[:-_TAKEN_BACK]))
+            for piece in spoken
+        )
+        return last if grows else "".join(spoken)
 
 
+_LONG = 12
+_TAKEN_BACK = 4
+"""Characters of a text longer than that which an engine may take back."""
 _CALLS = frozenset({"tool_calls"})
 _PARTS = frozenset({"content", "thinking", "reasoning_details"})
 """Lists of parts: a part without an index is more of the last one, if that is of its type."""
