@@ -6,11 +6,13 @@ Rules:
 3. Merging keeps the first of each kind by a total order, so it is associative and commutative.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
+One = TypeVar("One")
 MAX_SLOW = 5
 MAX_FAILED = 3
 
@@ -76,14 +78,26 @@ class Autopsy(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 def worst(autopsies: Iterable[Autopsy]) -> list[Autopsy]:
-    """The slowest first, then those that failed last: what is kept of many."""
+    """The slowest first, then those that failed last, the newest of each class before the second
+    of any: what is kept of many, in whatever groups they are added.
+    """
     slow: list[Autopsy] = []
     failed: list[Autopsy] = []
     for autopsy in autopsies:
         (failed if autopsy.error else slow).append(autopsy)
     slow.sort(key=lambda a: (-a.times_usual, -a.duration_ms, *_ties(a)))
     failed.sort(key=lambda a: (-a.at, *_ties(a)))
-    return slow[:MAX_SLOW] + failed[:MAX_FAILED]
+    return slow[:MAX_SLOW] + of_each_kind(failed, lambda autopsy: autopsy.error)[:MAX_FAILED]
+
+
+def of_each_kind(ordered: Iterable[One], kind: Callable[[One], str]) -> list[One]:
+    """In turns, one of each kind; else in their order. A flood of one does not hide the others."""
+    seen: dict[str, int] = {}
+    turns: list[tuple[int, One]] = []
+    for one in ordered:
+        turn = seen[kind(one)] = seen.get(kind(one), 0) + 1
+        turns.append((turn, one))
+    return [one for _, one in sorted(turns, key=lambda pair: pair[0])]
 
 
 def _ties(autopsy: Autopsy) -> tuple[float, str, bytes]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from observed import MS, STREAM_END, STREAM_HEAD, Kept, Script, answer, delta, pipeline_of, request
 
 from sidelight_contract.autopsy import MAX_FAILED, MAX_SLOW, Autopsy, Cause, worst
 from sidelight_contract.summary import decode_counted, encode_summary
-from sidelight_sidecar.frames.codec import ENGINE_BYTES, NO_DELAY
+from sidelight_sidecar.frames.codec import CLOSED, ENGINE_BYTES, NO_DELAY, RESET
+from sidelight_sidecar.observer.autopsy import watcher
 from sidelight_sidecar.observer.autopsy.pressure import MAX_WAITS, ClientPressure
 from sidelight_sidecar.observer.autopsy.reservoir import MOST, SLICES, Record, Reservoirs
 from sidelight_sidecar.observer.autopsy.timeline import Timeline
+from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.pipeline import Pipeline
 
 SECRET = b"zanzibar"
@@ -113,6 +116,32 @@ def test_refusals_are_told_apart_from_slow_ones_and_the_clients_errors_are_none(
     pipeline.feed(Script(3, 180).client(request(b"", "/health")).engine(answer({})).frames)
     (found,) = told(pipeline, 500)
     assert (found.cause, found.error, found.code) == (Cause.OVERLOADED, "overloaded", 503)
+
+
+def test_flood_of_refusals_costs_little_and_hides_no_other_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full engine refuses 500 in five seconds; among them one connection breaks, one client
+    leaves. Records are made of some, for each looks at all that is in flight.
+    """
+    made: list[Exchange] = []
+    make = watcher._timeline
+    monkeypatch.setattr(watcher, "_timeline", lambda one: [made.append(one), make(one)][1])
+    pipeline = pipeline_of(Kept())
+    for number in range(500):
+        script = Script(number, at_ms=10.0 * number).client(request())
+        if number == 100:
+            script.engine(STREAM_HEAD, word()).add(RESET, b"engine")
+        elif number == 110:
+            script.engine(STREAM_HEAD, word()).add(RESET, b"client")
+        else:
+            script.engine(answer({}, 503))
+        pipeline.feed(script.add(CLOSED).frames)
+    found = told(pipeline, 10_000)
+    assert sorted(one.error for one in found) == [
+        "client_disconnect", "overloaded", "upstream_reset",
+    ]  # fmt: skip
+    assert len(made) < 8 + 3 + 5000 * MS // watcher.SPACING_NS
 
 
 def test_nothing_of_what_was_said_is_told_and_the_controllers_reading_keeps_it() -> None:

@@ -7,6 +7,7 @@ Bounded: `MAX_MODELS` models x `SLICES` slices x 2 x `MOST` records, each of at 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from sidelight_contract.autopsy import of_each_kind
 from sidelight_sidecar.observer.autopsy.timeline import Timeline
 
 MOST = 8
@@ -57,8 +58,18 @@ class Reservoirs:
             return True
         return (times_usual, whole_ns) > min(map(_BY_SLOWNESS, kept))
 
+    def wants_failed(self, model: str, error: str, stop_ns: int, spacing_ns: int) -> bool:
+        """Whether one that failed would be kept: not where as many are, and the last of its class
+        was just now.
+        """
+        kept = self._slices.get(stop_ns // self._slice_ns, {}).get((model, True), ())
+        alike = [record.timeline.stop_ns for record in kept if record.timeline.error == error]
+        return len(kept) < MOST or not alike or stop_ns - max(alike) >= spacing_ns
+
     def add(self, record: Record) -> None:
-        """Keep it, instead of the least of its kind if there are many."""
+        """Keep it, instead of the least slow if there are many; of those that failed instead of the
+        oldest of the class that has most.
+        """
         number = record.timeline.stop_ns // self._slice_ns
         table = self._slices.setdefault(number, {})
         self.forget(record.timeline.stop_ns)
@@ -67,8 +78,13 @@ class Reservoirs:
             return
         kept = table.setdefault(key, [])
         kept.append(record)
-        if len(kept) > MOST:
-            kept.remove(min(kept, key=_BY_AGE if record.timeline.error else _BY_SLOWNESS))
+        if len(kept) <= MOST:
+            return
+        if record.timeline.error:
+            kept.sort(key=_BY_AGE, reverse=True)
+            kept.remove(of_each_kind(kept, lambda one: one.timeline.error)[-1])
+        else:
+            kept.remove(min(kept, key=_BY_SLOWNESS))
 
     def forget(self, now_ns: int) -> None:
         """Forget what is older than the window."""

@@ -4,7 +4,9 @@ A consumer. Causes are looked for when somebody asks: by then the engine has sai
 1. Only inference; an error that is the client's own (a refused request) is no case.
 2. A neighbour is an exchange that was under way at the same time: of those still in flight, or
    among the last `RECENT` that ended. At most `MAX_FLYING` in flight are followed.
-3. It costs a comparison for each batch of gaps; a record is made only of what will be kept.
+3. It costs a comparison for each batch of gaps; a record is made only of what will be kept, and of
+   failures of one kind at most one each `SPACING_NS`: an engine that is full refuses hundreds a
+   second, and each record looks at all in flight.
 """
 
 from collections import deque
@@ -33,6 +35,7 @@ MAX_SAMPLES = 8
 MAX_FLYING = 1024
 RECENT = 64
 ALIKE_NS = 1_000_000_000
+SPACING_NS = 250_000_000
 FRESH_NS = 15_000_000_000
 """An older word of the engine says nothing of now: it is read every 5 s while there is traffic."""
 
@@ -111,9 +114,15 @@ class Autopsies(Consumer):
             if self._kept.wants(model, exchange.stop_ns, score, whole_ns):
                 self._keep(model, exchange, entry, score)
             self._usual.learn(model, exchange)
-        elif is_failure(exchange.error) or exchange.error == "client_disconnect":
+        elif self._wants_failed(model, exchange):
             self._keep(model, exchange, entry, 1.0)
         self._recent.append(_beside(exchange))
+
+    def _wants_failed(self, model: str, exchange: Exchange) -> bool:
+        error = exchange.error
+        if not is_failure(error) and error != "client_disconnect":
+            return False
+        return self._kept.wants_failed(model, error, exchange.stop_ns, SPACING_NS)
 
     def _keep(
         self,
