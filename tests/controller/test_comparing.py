@@ -132,9 +132,11 @@ async def test_a_damaged_status_begins_anew() -> None:
     """Whoever wrote it: the round goes on."""
     world = World()
     await world.minute()
-    world.kube.models["chat"]["status"]["compare"] = {"verdict": "Maybe"}
-    await world.minute()
-    assert world.compare["verdict"] == "NeedMoreData"
+    for damage in ({"verdict": "Maybe"}, {"since": "soon"}, {"since": "2026-11-24T11:00:00"}):
+        world.kube.models["chat"]["status"]["compare"] |= damage
+        await world.minute()
+        await world.minute()
+        assert world.compare["verdict"] == "NeedMoreData"
 
 
 async def test_a_spec_that_is_not_understood_keeps_the_evidence() -> None:

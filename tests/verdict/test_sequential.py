@@ -94,7 +94,7 @@ def test_a_status_goes_on_as_if_it_had_never_been_written(first, more) -> None:
         assert mine == pytest.approx(theirs, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("told", ["", "1 2", "nan " * SUMS, "none " * SUMS])
+@pytest.mark.parametrize("told", ["", "1 2", "nan " * SUMS, "none " * SUMS, "-1 " * SUMS])
 def test_numbers_of_another_release_are_not_misread(told) -> None:
     """A comparison begins anew rather than go on with something else's sums."""
     assert evidence_of(told) == Evidence()

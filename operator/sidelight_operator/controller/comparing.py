@@ -8,14 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import ValidationError
-
 from sidelight_contract.names import ConditionType, Reason
 from sidelight_contract.status import CompareStatus
 from sidelight_contract.summary import Summary
 from sidelight_operator.controller.adapters import strata_by_version
 from sidelight_operator.controller.judged import Judged
-from sidelight_operator.controller.models import Model
+from sidelight_operator.controller.models import Model, parse_time
 from sidelight_operator.controller.pods import PodView
 from sidelight_operator.controller.version import NOT_YET
 from sidelight_operator.verdict.comparison import proceed
@@ -77,8 +75,9 @@ def _readings(pods: Sequence[PodView], answers: Mapping[str, object]) -> list[Re
 def before(model: Model) -> CompareStatus | None:
     """The comparison as the last round left it; one that cannot be read begins anew."""
     try:
-        return CompareStatus.model_validate(model.status["compare"])
-    except (KeyError, ValidationError):
+        found = CompareStatus.model_validate(model.status["compare"])
+        return found if parse_time(found.since).tzinfo else None
+    except (KeyError, ValueError):
         return None
 
 

@@ -96,11 +96,21 @@ class Evidence:
         return " ".join(f"{getattr(self, part.name):.{DIGITS}g}" for part in fields(self))
 
 
+_NEVER_NEGATIVE = [
+    part.name
+    for part in fields(Evidence)
+    if not part.name.endswith(("wd", "next_wwdd")) or part.name == "wwdd"
+]
+"""All but what differences are in to an odd power, and products of neighbours."""
+
+
 def evidence_of(told: str) -> Evidence:
     """What `told` says; what is not of this release's making says nothing."""
     try:
         numbers = [float(word) for word in told.split()]
     except ValueError:
         return Evidence()
-    whole = len(numbers) == len(fields(Evidence)) and all(map(math.isfinite, numbers))
-    return Evidence(*numbers) if whole else Evidence()
+    if len(numbers) != len(fields(Evidence)) or not all(map(math.isfinite, numbers)):
+        return Evidence()
+    found = Evidence(*numbers)
+    return found if all(getattr(found, name) >= 0 for name in _NEVER_NEGATIVE) else Evidence()
