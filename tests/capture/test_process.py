@@ -28,7 +28,7 @@ SETTINGS = Settings(
 
 def captured(number: int) -> Captured:
     record = Record(
-        f"{number:032x}", f"r-{number}", SETTINGS.origin, Times(1, 0.5), "chat", code=200
+        f"{number:032x}", f"r-{number}", SETTINGS.origin, Times(1, 0.5), "chat", "Off", code=200
     )
     return Captured(record, Payload(), Payload())
 

@@ -15,7 +15,7 @@ from sidelight_sidecar.records.record import (
 RECORD = Record(
     id="0" * 32, request_id="r-1", origin=Origin(namespace="ml", pod="chat-0"),
     times=Times(start_unix_ns=1_764_000_000_000_000_000, duration_seconds=1.5),
-    operation="chat", code=200, tokens=Tokens(source="usage", output=0),
+    operation="chat", payloads="Redacted", code=200, tokens=Tokens(source="usage", output=0),
     request=Body("application/json", 20, msgspec.Raw(b'{"a":1.0,"b":"[EMAIL]"}')),
 )  # fmt: skip
 

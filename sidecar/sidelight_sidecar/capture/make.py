@@ -44,5 +44,6 @@ def make_sink(settings: SinkSettings, places: Places) -> tuple[Sink, ShipSetting
         bounds = FileSettings(
             settings.max_file_bytes, settings.max_file_seconds, settings.max_bytes
         )
-        return FileSink(settings.name, places.records / settings.name, bounds), ShipSettings()
+        sink = FileSink(settings.name, places.records / settings.name, bounds)
+        return sink, ShipSettings(linger_seconds=1.0)
     raise NotImplementedError(type(settings).__name__)

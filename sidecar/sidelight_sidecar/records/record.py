@@ -91,6 +91,8 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True):
     times: Times
     operation: str
     """`chat`, `text_completion`, ...; `other` where it was no inference."""
+    payloads: Literal["Off", "Redacted", "Full"]
+    """How much of payloads is in it."""
     code: int = 0
     """HTTP status as the client got it; 499: it left first; 0: no answer."""
     api: str = ""
@@ -110,7 +112,6 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True):
     """Why it was kept: `KeptFor`."""
     probability: float = 1.0
     """With which one like it is kept; its weight is one by this."""
-    payloads: Literal["Off", "Redacted", "Full"] = "Off"
     request: Body = Body()
     response: Body = Body()
     findings: dict[str, int] = {}

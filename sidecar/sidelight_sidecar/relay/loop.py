@@ -37,7 +37,8 @@ BACKLOG = 4096
 ACCEPTS_PER_ROUND = 32
 ACCEPT_REST_NS = 100_000_000
 STATS_EVERY_NS = 1_000_000_000
-EXIT_WAIT_SECONDS = 2.0
+EXIT_WAIT_SECONDS = 10.0
+"""How long the observer may take to end. Default 10: at once, or once its records are shipped."""
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC})
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 

@@ -32,8 +32,8 @@ END_SECONDS = 12.0
 """How long the process may take to ship what waits when the observer ends."""
 
 log = logging.getLogger("sidelight.observer")
-PROGRAM = (sys.executable, "-Im", "sidelight_sidecar.capture")
-"""Its end of the socket is descriptor 0."""
+PROGRAM = (sys.executable, "-P", "-s", "-m", "sidelight_sidecar.capture")
+"""Its end of the socket is descriptor 0. Not `-I`: the image's packages are on PYTHONPATH."""
 
 
 class CaptureChild:
