@@ -10,7 +10,6 @@ Rules:
 3. Linear: a character is decoded at most twice, and what was decoded is masked at most twice.
 """
 
-import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
@@ -21,18 +20,18 @@ RUN_CHARACTERS = 16
 """Base64 of 12 characters, hex of 8. Anything at random is text once in 100,000 of such runs."""
 BINARY_CHARACTERS = 256
 MEDIA_CHARACTERS = 64
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}+={0,2}")
-_PIECE = re.compile(r"[A-Za-z0-9]{16,}+")
-_DATA_URL = re.compile(
-    r"data:([^,;\s\"']{0,100})(?:;[^,;\s\"']{1,100}){0,4};base64,([A-Za-z0-9+/_=-]*+)"
-)
+_PIECE = re.compile(rb"[A-Za-z0-9]{16,}+")
+_MARK = ";base64,"
+_HEAD = re.compile(r"data:([^,;\s\"']{0,100})(?:;[^,;\s\"']{1,100}){0,4}")
+_HEAD_CHARACTERS = 512
+_TAIL = re.compile(r"[A-Za-z0-9+/_=-]*+")
 _WHOLE = re.compile(r"[A-Za-z0-9+/_\-\r\n]++={0,2}[\r\n]*+")
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})++")
-_ALPHABET = bytes(
-    byte if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-" else 32
-    for byte in range(256)
-)
-_TO_A = bytes(97 if byte != 32 else 32 for byte in _ALPHABET)
+_HEX = b"0123456789abcdefABCDEF"
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_PRINTED = bytes({*range(32, 127), 9, 10, 13})
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
+_SIGNS = bytes(97 if byte in _ALPHABET else 32 for byte in range(256))
+"""What base64 is written with becomes `a`, anything else a space: runs are found by `find`."""
 _LONG_RUN = b"a" * RUN_CHARACTERS
 
 Finds = Callable[[str], bool]
@@ -40,9 +39,23 @@ Finds = Callable[[str], bool]
 
 def data_urls(text: str) -> str:
     """The text with a marker for each inlined `data:` URL."""
-    if ";base64," not in text:
+    mark = text.find(_MARK)
+    if mark < 0:
         return text
-    return _DATA_URL.sub(lambda found: markers.media(decoded(found[2]), found[1]), text)
+    pieces: list[str] = []
+    done = 0
+    while mark >= 0:
+        start = text.rfind("data:", max(done, mark - _HEAD_CHARACTERS), mark)
+        after = mark + len(_MARK)
+        head = _HEAD.fullmatch(text, start, mark) if start >= 0 else None
+        if head is not None:
+            tail = _TAIL.match(text, after)
+            assert tail is not None
+            after = tail.end()
+            pieces += (text[done:start], markers.media(decoded(tail[0]), head[1]))
+            done = after
+        mark = text.find(_MARK, after)
+    return "".join([*pieces, text[done:]])
 
 
 def binary(text: str, declared: str, *, media: bool) -> str | None:
@@ -59,50 +72,81 @@ def binary(text: str, declared: str, *, media: bool) -> str | None:
 
 def hidden(text: str, finds: Finds) -> str:
     """The text without encoded runs in which there is something to find."""
-    if _LONG_RUN not in text.encode("utf-8", "replace").translate(_TO_A):
+    data = text.encode()
+    signs = data.translate(_SIGNS)
+    start = signs.find(_LONG_RUN)
+    if start < 0:
         return text
-    return _RUN.sub(lambda found: _without_secret(found[0], finds), text)
+    pieces: list[bytes] = []
+    done = 0
+    while start >= 0:
+        end = signs.find(b" ", start)
+        end = len(data) if end < 0 else end
+        end += len(data[end : end + 2]) - len(data[end : end + 2].lstrip(b"="))
+        run = data[start:end]
+        shown = _without_secret(run, finds)
+        if shown is not run:
+            pieces += (data[done:start], shown)
+            done = end
+        start = signs.find(_LONG_RUN, end)
+    return b"".join([*pieces, data[done:]]).decode() if pieces else text
 
 
 def decoded(text: str) -> bytes:
     """Base64 of either alphabet, as far as it goes; what is over at the end is left."""
-    plain = text.translate(_STANDARD).rstrip("=")
-    plain = plain[: len(plain) - (len(plain) % 4 == 1)]
+    return _decoded(text.encode().translate(None, b"\r\n"))
+
+
+def _decoded(run: bytes) -> bytes:
+    plain = run.translate(_STANDARD).rstrip(b"=")
+    over = len(plain) % 4
+    plain = plain[:-1] if over == 1 else plain + b"=" * (-over % 4)
     try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4))
-    except (binascii.Error, ValueError):
+        return binascii.a2b_base64(plain)
+    except binascii.Error:  # padding in the midst of it
         return b""
 
 
-_STANDARD = {ord("-"): "+", ord("_"): "/", ord("\r"): None, ord("\n"): None}
-
-
-def _without_secret(run: str, finds: Finds) -> str:
+def _without_secret(run: bytes, finds: Finds) -> bytes:
+    """The run; the same object where nothing was found in it."""
     if any(map(finds, _readings(run))):
-        return markers.ENCODED
-    if _PIECE.fullmatch(run.rstrip("=")):
+        return _ENCODED
+    pieces = _PIECE.findall(run)
+    if pieces == [run.rstrip(b"=")]:
         return run
-    return _PIECE.sub(
-        lambda found: markers.ENCODED if any(map(finds, _readings(found[0]))) else found[0], run
-    )
+    for piece in pieces:
+        if any(map(finds, _readings(piece))):
+            return _PIECE.sub(lambda found: _piece_without_secret(found[0], finds), run)
+    return run
 
 
-def _readings(run: str) -> Iterator[str]:
+_ENCODED = markers.ENCODED.encode()
+
+
+def _piece_without_secret(piece: bytes, finds: Finds) -> bytes:
+    return _ENCODED if any(map(finds, _readings(piece))) else piece
+
+
+def _readings(run: bytes) -> Iterator[str]:
     """What a run may say."""
-    if _HEX.fullmatch(run) and (text := _as_text(bytes.fromhex(run))):
-        yield text
-    if text := _as_text(decoded(run)):
+    if len(run) % 2 == 0 and not run.translate(None, _HEX):
+        text = _as_text(bytes.fromhex(run.decode()))
+        if text:
+            yield text
+    text = _as_text(_decoded(run))
+    if text:
         yield text
 
 
 def _as_text(content: bytes) -> str | None:
     """The bytes as text, if they are some."""
+    if content.isascii():
+        return content.decode() if not content.translate(None, _PRINTED) else None
     try:
         text = content.decode()
     except UnicodeDecodeError:
         return None
-    printable = text.translate(_SPACES).isprintable()
-    return text if printable else None
+    return text if text.translate(_SPACES).isprintable() else None
 
 
 _SPACES = {9: " ", 10: " ", 13: " "}
