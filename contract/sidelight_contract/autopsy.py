@@ -73,6 +73,8 @@ class Autopsy(msgspec.Struct, omit_defaults=True, frozen=True):
     """By the engine's word nearest to its arrival; None: it said nothing in time."""
     waiting: float | None = None
     kv_cache_usage: float | None = None
+    preemptions: float | None = None
+    """Requests that the engine preempted from its last word before this one until its first after."""
     prompt_tokens: int | None = None
     output_tokens: int | None = None
 

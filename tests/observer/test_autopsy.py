@@ -14,6 +14,7 @@ from sidelight_sidecar.observer.autopsy import watcher
 from sidelight_sidecar.observer.autopsy.pressure import MAX_WAITS, ClientPressure
 from sidelight_sidecar.observer.autopsy.reservoir import MOST, SLICES, Record, Reservoirs
 from sidelight_sidecar.observer.autopsy.timeline import Timeline
+from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.pipeline import Pipeline
 
@@ -106,6 +107,26 @@ def test_one_that_took_longer_than_usual_for_its_size_comes_before_a_longer_one(
     first = told(pipeline, at)[0]
     assert first.output_tokens == 5
     assert first.times_usual > 3
+
+
+def test_what_the_engine_was_doing_is_told() -> None:
+    """Its word nearest to the beginning, and what it preempted until its first word afterwards; one
+    that began anew meanwhile says nothing of that.
+    """
+    for after, preempted in ((7.0, 3.0), (0.0, None)):
+        pipeline = pipeline_of(Kept())
+        for at_ms, count in ((1_000, 4.0), (9_000, after)):
+            if at_ms == 9_000:
+                pipeline.feed(stream(Script(at_ms=2_000), 100, 20, 3000, 20).frames)
+            pipeline.engine_said(
+                EngineSample(
+                    asked_ns=at_ms * MS, at_ns=at_ms * MS + 1, running=5.0, waiting=2.0,
+                    kv_cache_usage=0.97, preemptions=count,
+                )
+            )  # fmt: skip
+        (found,) = told(pipeline)
+        assert (found.running, found.waiting, found.kv_cache_usage) == (5.0, 2.0, 0.97)
+        assert found.preemptions == preempted
 
 
 def test_refusals_are_told_apart_from_slow_ones_and_the_clients_errors_are_none() -> None:

@@ -66,11 +66,8 @@ def _slow_reader(timeline: Timeline) -> Finding | None:
 
 
 def _preempted(timeline: Timeline) -> Finding | None:
-    first, last = timeline.before, timeline.after
-    if first is None or last is None or first.preemptions is None or last.preemptions is None:
-        return None
-    count, stalls = last.preemptions - first.preemptions, _stalls(timeline)
-    if count < 1 or not stalls:
+    count, stalls = timeline.preemptions, _stalls(timeline)
+    if count is None or count < 1 or not stalls:
         return None
     use = _most(timeline, "kv_cache_usage")
     shown = f", with {use:.0%} of the KV cache used" if use is not None else ""

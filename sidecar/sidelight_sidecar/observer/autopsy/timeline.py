@@ -89,6 +89,15 @@ class Timeline:
     """The engine's first word after it was over."""
 
     @property
+    def preemptions(self) -> float | None:
+        """Of the whole engine, from `before` to `after`; None: it does not say, or began anew."""
+        first, last = self.before, self.after
+        if first is None or last is None or first.preemptions is None or last.preemptions is None:
+            return None
+        count = last.preemptions - first.preemptions
+        return count if count >= 0 else None
+
+    @property
     def whole_ns(self) -> int:
         """All of it."""
         return max(0, self.stop_ns - self.start_ns)

@@ -42,6 +42,7 @@ def autopsy_of(record: Record, finding: Finding, offset_ns: int) -> Autopsy:
         running=sample.running if sample is not None else None,
         waiting=sample.waiting if sample is not None else None,
         kv_cache_usage=sample.kv_cache_usage if sample is not None else None,
+        preemptions=timeline.preemptions,
         prompt_tokens=timeline.prompt_tokens,
         output_tokens=timeline.output_tokens,
     )
