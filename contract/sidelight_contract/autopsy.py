@@ -74,7 +74,7 @@ class Autopsy(msgspec.Struct, omit_defaults=True, frozen=True):
     waiting: float | None = None
     kv_cache_usage: float | None = None
     preemptions: float | None = None
-    """Requests that the engine preempted from its last word before this one until its first after."""
+    """Requests that the engine preempted, from its last word before this one to its first after."""
     prompt_tokens: int | None = None
     output_tokens: int | None = None
 
