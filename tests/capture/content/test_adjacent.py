@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from captured import request_of
+from captured import exchange, request_of
 from fake_masker import CARD, SECRET, FakeMasker
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -25,6 +25,11 @@ TEXTS = PIECES.map("".join)
 def mask(text: str) -> str:
     """The text without its findings."""
     return FakeMasker().mask(text).text
+
+
+def masked_parts(parts: list[str]) -> list[str]:
+    """The parts masked as one."""
+    return mask_adjacent(parts, mask, mask)[0]
 
 
 def cut(text: str, places: list[int]) -> list[str]:
@@ -75,7 +80,7 @@ def test_what_cannot_come_of_a_text_is_refused(text: str, masked: str) -> None:
 def test_what_is_split_over_parts_is_found(text: str, places: list[int]) -> None:
     """At any place, into any number of parts: neither a part nor all of them hold a finding."""
     parts = cut(text, places)
-    masked = mask_adjacent(parts, mask)
+    masked = masked_parts(parts)
     assert len(masked) == len(parts)
     assert SECRET not in "".join(masked)
     for one in (*masked, "".join(masked)):
@@ -88,18 +93,18 @@ def test_what_is_split_over_parts_is_found(text: str, places: list[int]) -> None
 @given(st.lists(st.text("ab 1", max_size=12), min_size=2, max_size=6))
 def test_parts_without_findings_stay(parts: list[str]) -> None:
     """Every one of them."""
-    assert mask_adjacent(parts, mask) == parts
+    assert masked_parts(parts) == parts
 
 
 def test_a_finding_in_a_part_stays_in_it() -> None:
     """Only what reaches over a border is taken from both."""
     parts = ["mail a@b.com or", " secret=01234567", "89abcdef; and", " c@d.com"]
-    assert mask_adjacent(parts, mask) == ["mail [EMAIL] or", " [SECRET]", " and", " [EMAIL]"]
+    assert masked_parts(parts) == ["mail [EMAIL] or", " [SECRET]", " and", " [EMAIL]"]
 
 
 def test_a_number_is_found_though_digits_follow_in_the_next_part() -> None:
     """Joined, the seventeen digits would be none."""
-    assert mask_adjacent([CARD, "7 items"], mask) == ["[CARD]", "7 items"]
+    assert masked_parts([CARD, "7 items"]) == ["[CARD]", "7 items"]
 
 
 def test_parts_that_never_come_to_an_end_are_left_out() -> None:
@@ -108,8 +113,8 @@ def test_parts_that_never_come_to_an_end_are_left_out() -> None:
     def again(text: str) -> str:
         return re.sub(r"[x\]]x", "[A]", text, count=1)
 
-    assert mask_adjacent(["x"] * 3, again) == ["[A[A]", "", ""]
-    assert mask_adjacent(["x"] * 9, again) == ["[TEXT]"] * 9
+    assert mask_adjacent(["x"] * 3, again, again)[0] == ["[A[A]", "", ""]
+    assert mask_adjacent(["x"] * 9, again, again)[0] == ["[TEXT]"] * 9
 
 
 def test_long_parts_are_looked_at_around_their_borders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +128,8 @@ def test_long_parts_are_looked_at_around_their_borders(monkeypatch: pytest.Monke
 
     long = "word " * 100
     parts = [long + SECRET[:9], SECRET[9:] + long, *("a b " for _ in range(50)), long]
-    masked = mask_adjacent(parts, counted)
+    masked, tokens = mask_adjacent(parts, counted, counted)
+    assert tokens == ["[SECRET]"]
     assert "".join(masked) == "".join(parts).replace(SECRET, "[SECRET]")
     assert sum(seen) < 4 * sum(map(len, parts))
 
@@ -146,6 +152,31 @@ def test_parts_of_a_message_are_masked_as_one(parts: list[object]) -> None:
         one if isinstance(one, str) else one["text"] for one in found["messages"][0]["content"]
     ]
     assert texts == ["[SECRET]", " x"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"parts": [{"text": "secret=01234567"}, {"text": "89abcdef; x"}]},
+        {"reasoning_details": [
+            {"type": "s", "summary": "secret=01234567"}, {"type": "s", "summary": "89abcdef; x"},
+        ]},
+        {"content": [
+            {"type": "thinking", "thinking": "secret=01234567"},
+            {"type": "thinking", "thinking": "89abcdef; x"},
+        ]},
+    ],
+)  # fmt: skip
+def test_parts_of_other_apis_are_masked_as_one(value: object) -> None:
+    """Gemini's, which have no type, and pieces of reasoning."""
+    assert "89abcdef" not in str(request_of(value))
+
+
+def test_what_is_found_over_a_border_is_counted_once() -> None:
+    """However often it was looked at."""
+    parts = [{"type": "text", "text": text} for text in ("a@b.com secret=0123", "456789abcdef; x")]
+    got = exchange("", {"content": parts}, None)
+    assert got.findings == {"email": 1, "secret": 1}
 
 
 def test_texts_that_do_not_belong_together_stay_apart() -> None:

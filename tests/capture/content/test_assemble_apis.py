@@ -338,6 +338,12 @@ def test_objects_of_an_unknown_api_are_merged_field_by_field() -> None:
     assert json.loads(got.answer.body) == expected
 
 
+def test_events_that_are_lists_or_quoted_are_read_before_they_are_text() -> None:
+    """An escape hides nothing."""
+    assert stream_of(b'data: ["\\u0061@b."]\n\ndata: ["com"]\n\n') == {"event": ["[EMAIL]"]}
+    assert stream_of(b'data: "\\u0061@b."\n\ndata: "com"\n\n') == {"text": "[EMAIL]"}
+
+
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "ollama", "tgi", "sglang", ""])
 def test_a_stream_of_nothing_is_nothing(dialect: str) -> None:
     """Comments alone: a client that left while the prompt was read."""

@@ -124,6 +124,8 @@ def test_what_is_no_json_and_no_text_has_no_content(content_type: str) -> None:
 def test_a_type_that_is_none_is_not_passed_on() -> None:
     """A header may hold anything."""
     assert content(b"x", "my card is 4111 / x").media_type == ""
+    assert content(b"x", "text/4111111111111111").media_type == ""
+    assert content(b"x", "Text/Plain; a=b").media_type == "text/plain"
 
 
 def test_text_is_masked_as_text() -> None:
@@ -166,6 +168,13 @@ def test_a_request_is_no_stream() -> None:
     """Whatever it looks like."""
     got = exchange("openai", sse({"choices": []}), None)
     assert got.request.dropped is Dropped.NOT_JSON
+
+
+def test_a_masker_is_not_asked_for_ever() -> None:
+    """A million little texts would cost it minutes; the same ones again cost nothing."""
+    limits = Limits(texts=100)
+    assert content(dumped([f"{i}" for i in range(101)]), limits=limits).dropped is Dropped.TOO_MANY
+    assert content(dumped(["x"] * 10_000), limits=limits).dropped is None
 
 
 def test_one_body_that_is_dropped_does_not_take_the_other_along() -> None:

@@ -22,15 +22,23 @@ _ROUNDS = 3
 Mask = Callable[[str], str]
 
 
-def mask_adjacent(parts: list[str], mask: Mask) -> list[str]:
-    """The parts masked, as many as there were."""
+def mask_adjacent(parts: list[str], mask: Mask, look: Mask) -> tuple[list[str], list[str]]:
+    """The parts masked, as many as there were, and the tokens of what was found over a border.
+
+    Args:
+        parts: the texts.
+        mask: masks a part.
+        look: masks joined ones, to see what is found.
+    """
+    tokens: list[str] = []
     for _ in range(_ROUNDS):
         each = [mask(part) for part in parts]
-        over = _over_borders(parts, mask)
+        over = _over_borders(parts, look)
         if not over:
-            return each
+            return each, tokens
+        tokens += [one.token for one in over]
         parts = _without(parts, each, over)
-    return [markers.TEXT for _ in parts]
+    return [markers.TEXT for _ in parts], tokens
 
 
 def _over_borders(parts: list[str], mask: Mask) -> list[Span]:

@@ -88,7 +88,7 @@ def capture(
         rules: what is left out in any case.
         limits: how much is read.
     """
-    texts = Texts(masker, rules)
+    texts = Texts(masker, rules, limits)
     walker = Walker(texts, limits)
     request, asked = _content(bodies.request, bodies.dialect, walker, rules, limits, answer=False)
     answer, said = _content(bodies.answer, bodies.dialect, walker, rules, limits, answer=True)

@@ -5,8 +5,9 @@ Rules:
    is no text, are replaced by a marker. It takes `BINARY_CHARACTERS` for the latter, or
    `MEDIA_CHARACTERS` in a field that holds media; shorter ones stay: ids and hashes look so too.
 2. Base64 or hex of at least `RUN_CHARACTERS` anywhere in a text is decoded once, and where what
-   comes out is text in which the masker finds something, the run is replaced. Base64 within
-   base64, or broken over lines, and other encodings are not looked into.
+   comes out is text in which the masker finds something, the run is replaced; so is a whole text
+   that is base64 in lines. Base64 within base64, or in lines within other text, and other
+   encodings are not looked into.
 3. Linear: a character is decoded at most twice, and what was decoded is masked at most twice.
 """
 
@@ -77,6 +78,8 @@ def hidden(text: str, finds: Finds) -> str:
     start = signs.find(_LONG_RUN)
     if start < 0:
         return text
+    if b"\n" in data and _WHOLE.fullmatch(text) and (inner := _as_text(decoded(text))):
+        return markers.ENCODED if finds(inner) else text
     pieces: list[bytes] = []
     done = 0
     while start >= 0:

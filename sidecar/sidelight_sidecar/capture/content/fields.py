@@ -30,7 +30,7 @@ TIMES = frozenset({
 """Whole numbers that an engine says about an answer; as many digits as a telephone number has."""
 LARGEST_TIME = 10**13
 """Three hours in nanoseconds, or any time in milliseconds."""
-TEXTS_OF_PARTS = ("text", "thinking", "refusal", "content")
+TEXTS_OF_PARTS = ("text", "thinking", "refusal", "content", "summary")
 """Where a part of a message has its text."""
 DECLARED = ("media_type", "mime_type", "mimeType", "mediaType", "format")
 _FORMATS = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus"}
@@ -53,10 +53,10 @@ def numbers_in(value: list[Json]) -> int:
     return len(value) if all(type(one) in (int, float) for one in value) else 0
 
 
-def text_of_part(value: Json) -> str | None:
-    """The field that holds the text of a part of a message; None if it is no such part."""
-    if isinstance(value, dict) and isinstance(value.get("type"), str):
-        for name in TEXTS_OF_PARTS:
-            if isinstance(value.get(name), str):
-                return name
+def text_of_part(value: Json, name: str) -> str | None:
+    """The field that holds the text of a part, in a list of that name; None if it is no part."""
+    if isinstance(value, dict) and (isinstance(value.get("type"), str) or name == "parts"):
+        for field in TEXTS_OF_PARTS:
+            if isinstance(value.get(field), str):
+                return field
     return None

@@ -4,6 +4,7 @@ import enum
 import re
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+_NUMBER = re.compile(r"[0-9]{5}")
 _LINES = frozenset({
     "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
     "application/stream+json", "application/json-lines",
@@ -28,9 +29,9 @@ class Form(enum.Enum):
 
 
 def media_type(content_type: str) -> str:
-    """The type without parameters; empty if it is no type."""
+    """The type without parameters; empty if it is none, or could hold something else."""
     plain = content_type.partition(";")[0].strip().lower()
-    return plain if _TYPE.fullmatch(plain) else ""
+    return plain if _TYPE.fullmatch(plain) and not _NUMBER.search(plain) else ""
 
 
 def readable_charset(content_type: str) -> bool:

@@ -5,11 +5,16 @@ Rules:
    masker would leave as it is.
 2. Texts are cut after they were masked, between characters and never within a token; what is left
    of a number that was cut is masked again.
+3. The masker is asked so many times for an exchange and no more: asking costs some microseconds
+   however short the text.
 """
 
 from collections import Counter
 
 from sidelight_sidecar.capture.content import encoded
+from sidelight_sidecar.capture.content.adjacent import mask_adjacent
+from sidelight_sidecar.capture.content.budget import Budget
+from sidelight_sidecar.capture.content.limits import DEFAULT, Limits
 from sidelight_sidecar.capture.content.masker import TextMasker
 from sidelight_sidecar.capture.content.rules import Rules
 from sidelight_sidecar.capture.content.spans import TOKEN
@@ -25,18 +30,20 @@ class Texts:
     Args:
         masker: None where content is passed on as it is (`Full`).
         rules: the owner's.
+        limits: how often the masker is asked.
 
     Attributes:
         findings: how often each detector found something.
         masking: there is a masker.
     """
 
-    def __init__(self, masker: TextMasker | None, rules: Rules) -> None:
+    def __init__(self, masker: TextMasker | None, rules: Rules, limits: Limits = DEFAULT) -> None:
         self.findings: Counter[str] = Counter()
         self.masking = masker is not None
         self._masker = masker
         self._inlined = rules.media or self.masking
         self._most = rules.max_characters
+        self._asked = Budget(limits.texts)
         self._known: dict[str, tuple[str, Counter[str]]] = {}
 
     def leaf(self, text: str) -> str:
@@ -44,20 +51,29 @@ class Texts:
         return self.cut(self.masked(text))
 
     def masked(self, text: str) -> str:
-        """A text without what is not to be read, in full length."""
+        """A text without what is not to be read, in full length.
+
+        Raises:
+            DroppedError: the masker was asked too often.
+        """
         if self._masker is None:
             return encoded.data_urls(text) if self._inlined else text
-        if len(text) > _SHORT_CHARACTERS:
-            masked, found = self._mask(text)
-        else:
-            known = self._known.get(text)
-            if known is None:
-                known = self._mask(text)
-                if len(self._known) < _REMEMBERED:
-                    self._known[text] = known
-            masked, found = known
+        masked, found = self._looked_at(text)
         if found:
             self.findings += found
+        return masked
+
+    def adjacent(self, parts: list[str]) -> list[str]:
+        """Texts that belong together, each masked, and masked as one."""
+        seen: dict[str, str] = {}  # the detectors' names by their tokens
+
+        def look(text: str) -> str:
+            masked, found = self._looked_at(text)
+            seen.update({f"[{name.upper().replace('-', '_')}]": name for name in found})
+            return masked
+
+        masked, tokens = mask_adjacent(parts, self.masked, look)
+        self.findings += Counter(seen[token] for token in tokens if token in seen)
         return masked
 
     def cut(self, text: str) -> str:
@@ -70,26 +86,39 @@ class Texts:
             head = head[:bracket]
         left = len(text) - len(head)
         if self._masker is not None:
-            head = self._masker.mask(head).text
+            head = self._ask(head)[0]
         return f"{head}…[+{left} characters]"
 
     def clean(self, text: str) -> bool:
         """Whether the masker would leave a text as it is."""
-        return self._masker is None or self._masker.mask(text).text == text
+        return self._masker is None or self._ask(text)[0] == text
+
+    def _looked_at(self, text: str) -> tuple[str, Counter[str]]:
+        if len(text) > _SHORT_CHARACTERS:
+            return self._mask(text)
+        known = self._known.get(text)
+        if known is None:
+            known = self._mask(text)
+            if len(self._known) < _REMEMBERED:
+                self._known[text] = known
+        return known
 
     def _mask(self, text: str) -> tuple[str, Counter[str]]:
-        assert self._masker is not None
-        masker = self._masker
-        found: Counter[str] = Counter()
+        masked, found = self._ask(encoded.data_urls(text))
 
         def finds(hidden: str) -> bool:
-            looked = masker.mask(hidden)
-            if looked.text == hidden:
-                return False
-            found.update(looked.findings)
-            return True
+            shown, more = self._ask(hidden)
+            found.update(more)
+            return shown != hidden
 
-        shown = encoded.hidden(encoded.data_urls(text), finds)
-        masked = masker.mask(shown)
-        found.update(masked.findings)
-        return masked.text, found
+        shown = encoded.hidden(masked, finds)
+        if shown != masked:
+            masked, more = self._ask(shown)
+            found.update(more)
+        return masked, found
+
+    def _ask(self, text: str) -> tuple[str, Counter[str]]:
+        assert self._masker is not None
+        self._asked.spend()
+        masked = self._masker.mask(text)
+        return masked.text, Counter(masked.findings)

@@ -18,7 +18,6 @@ import re
 import msgspec
 
 from sidelight_sidecar.capture.content import encoded, fields, markers
-from sidelight_sidecar.capture.content.adjacent import mask_adjacent
 from sidelight_sidecar.capture.content.budget import Budget
 from sidelight_sidecar.capture.content.dropped import Dropped, DroppedError
 from sidelight_sidecar.capture.content.limits import Limits
@@ -180,7 +179,7 @@ class Walker:
                 continue
             if kind is not None and end - start > 1:
                 parts = [_text_of(one, kind) for one in value[start:end]]
-                masked = mask_adjacent(parts, self._texts.masked)
+                masked = self._texts.adjacent(parts)
                 result.update(zip(range(start, end), [(kind, one) for one in masked], strict=True))
             start = end
         return result
@@ -189,7 +188,7 @@ class Walker:
 def _kind_of_part(value: Json, name: str) -> str | None:
     if isinstance(value, str):
         return "" if name == "content" else None
-    return fields.text_of_part(value)
+    return fields.text_of_part(value, name)
 
 
 def _text_of(value: Json, kind: str) -> str:

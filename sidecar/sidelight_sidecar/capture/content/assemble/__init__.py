@@ -74,9 +74,9 @@ def assemble(dialect: str, stream: Iterable[tuple[bytes, bytes]], limits: Limits
             done = True
             continue
         event = None if dialect in _TEXT else _event(name, data, limits)
-        if event is None:
+        if not isinstance(event, dict):
             unread += 1
-            text.said(data.decode("utf-8", "replace"))
+            text.said(data.decode("utf-8", "replace") if event is None else event)
             continue
         if assembler is None:
             assembler = _assembler(dialect, event, budget, limits)
@@ -88,8 +88,8 @@ def assemble(dialect: str, stream: Iterable[tuple[bytes, bytes]], limits: Limits
     return Assembled(assembler.whole(), whole=not unread and (done or assembler.ended()))
 
 
-def _event(name: bytes, data: bytes, limits: Limits) -> Object | None:
-    """An event as an object; None if it is none."""
+def _event(name: bytes, data: bytes, limits: Limits) -> Object | str | None:
+    """An event as an object, or as the text that it is in quotes; None if it is neither."""
     try:
         value = read_json(data, limits)
     except DroppedError as error:
@@ -98,8 +98,10 @@ def _event(name: bytes, data: bytes, limits: Limits) -> Object | None:
         if name == b"error":
             return {"error": data.decode("utf-8", "replace")}
         return None
+    if isinstance(value, list):  # its text may be spelled in numbers: it is no plain text
+        return {"event": value}
     if not isinstance(value, dict):
-        return None
+        return value if isinstance(value, str) else None
     return {"error": value} if name == b"error" and "error" not in value else value
 
 
