@@ -42,6 +42,11 @@ def ids(directory: Path) -> list[str]:
     ]
 
 
+def growing(directory: Path) -> list[Path]:
+    """Files that have not ended."""
+    return list(directory.glob("files/*.open"))
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Poll until it is true."""
     async with asyncio.timeout(30):
@@ -70,6 +75,17 @@ async def test_what_is_handed_over_is_in_the_file_when_the_observer_has_ended(tm
         assert all(child.give(captured(number)) for number in range(100))
         await until(lambda: child.state.records == 100)
     assert ids(tmp_path) == [f"r-{number}" for number in range(100)]
+    assert not growing(tmp_path)
+
+
+async def test_a_file_ends_by_its_age_though_nothing_comes(tmp_path: Path):
+    """So a collector has it, and need not wait for the next request."""
+    sink = FileSinkSettings(name="files", max_file_seconds=0.5)
+    settings = msgspec.structs.replace(SETTINGS, export=ExportSettings([sink]))
+    async with running(tmp_path, settings) as child:
+        child.give(captured(1))
+        await until(lambda: list(tmp_path.glob("files/*.zst")))
+    assert ids(tmp_path) == ["r-1"]
 
 
 async def test_other_settings_mean_another_process_and_nothing_is_lost(tmp_path: Path):

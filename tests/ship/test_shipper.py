@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from sidelight_sidecar.capture.ship import shipper as shipper_module
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipPolicy, ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Shipper
 from sidelight_sidecar.capture.spool.queue import Entry, MemorySpool
@@ -51,6 +52,9 @@ class ListSink:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
 
 class World:
@@ -148,6 +152,27 @@ async def test_the_end_is_kept_though_the_sink_is_down(world: World):
     await world.shipper.run()
     assert world.clock.time == 1010.0
     assert world.spool.waiting("list") == 1
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("on the way out"), None])
+async def test_a_sink_that_does_not_close_holds_nobody_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: Exception | None
+):
+    """One that raises, and one that never comes back: it is cancelled."""
+    ended: list[str] = []
+
+    async def close() -> None:
+        try:
+            if fault is not None:
+                raise fault
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    monkeypatch.setattr(shipper_module, "CLOSE_SECONDS", 0.01)
+    world.sink.close = close  # type: ignore[method-assign]
+    await world.shipper.close()
+    assert ended == ["ended"]
 
 
 async def test_lag_is_told_while_the_sink_is_down_and_ends_with_it(world: World):

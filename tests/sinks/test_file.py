@@ -89,6 +89,29 @@ def test_a_file_ends_by_size_and_by_age(tmp_path: Path):
     assert [path.suffix for path in files(tmp_path / "old")] == [".zst"]
 
 
+def test_a_file_is_not_ended_while_it_is_written_to(tmp_path: Path):
+    """It is tried again: a thread may be writing a batch that timed out."""
+    clock = Clock()
+    sink = FileSink("file", tmp_path, FileSettings(max_file_seconds=600), clock)
+    send(sink, b"one")
+    clock.time += 600
+    with sink._writing:
+        sink.end_old_file()
+        assert [path.suffix for path in files(tmp_path)] == [GROWING]
+    sink.end_old_file()
+    assert [path.suffix for path in files(tmp_path)] == [".zst"]
+
+
+def test_a_closed_sink_has_ended_its_file_and_another_may_have_the_directory(tmp_path: Path):
+    """As a process does that ends."""
+    sink = FileSink("file", tmp_path, FileSettings(), Clock())
+    send(sink, b"one")
+    asyncio.run(sink.close())
+    assert [path.suffix for path in files(tmp_path)] == [".zst"]
+    other = FileSink("file", tmp_path, FileSettings(), Clock())
+    assert send(other, b"two").outcome is Outcome.DELIVERED
+
+
 def test_all_files_together_stay_within_the_limit_and_the_oldest_go(tmp_path: Path):
     """What is left are the newest."""
     settings = FileSettings(max_file_bytes=1, max_bytes=1000)

@@ -13,6 +13,7 @@ import random
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from sidelight_contract.export import SPOOL_DIRECTORY, SinkSettings, SpoolSettings
 from sidelight_sidecar.capture.recorder import Recorder, Redactor
@@ -31,6 +32,14 @@ from sidelight_sidecar.records.handover import (
 
 STATE_SECONDS = 1.0
 READ_BYTES = 1 << 18
+
+
+@runtime_checkable
+class Rotating(Protocol):
+    """A sink whose files end by age, too."""
+
+    def end_old_file(self) -> None:
+        """End what is old enough, though nothing comes."""
 
 
 class Capture:
@@ -62,6 +71,7 @@ class Capture:
         self.shippers = [
             Shipper(sink, self.spool, ShipPolicy(how, chance), how, clock) for sink, how in sinks
         ]
+        self._rotating = [sink for sink, _ in sinks if isinstance(sink, Rotating)]
         self.recorder = Recorder(redact, self.spool, self._added)
 
     def _added(self, size: int) -> None:
@@ -73,7 +83,9 @@ class Capture:
         self.recorder.take(captured, self._clock.unix())
 
     def tick(self) -> bytes:
-        """Let go of what is too old; how it does, as a message."""
+        """Let go of what is too old, and of files that are; how it does, as a message."""
+        for sink in self._rotating:
+            sink.end_old_file()
         self.spool.expire(self._clock.unix() - self._age_seconds)
         damaged = self.spool.damaged if isinstance(self.spool, DiskSpool) else 0
         states = [(one.name, self._state(one)) for one in self.shippers]
@@ -95,6 +107,12 @@ class Capture:
         """Ship what waits, within a time."""
         for shipper in self.shippers:
             shipper.end(within_seconds)
+
+    async def close(self) -> None:
+        """Let go of all that sinks and spool hold; nothing is shipped any more."""
+        await asyncio.gather(*(shipper.close() for shipper in self.shippers))
+        if isinstance(self.spool, DiskSpool):
+            self.spool.close()
 
 
 def _spool(settings: SpoolSettings, readers: Sequence[str], directory: Path) -> Spool:
@@ -155,6 +173,7 @@ async def run(
         capture.end(drain_seconds)
         await asyncio.gather(*shipping)
         telling.cancel()
+        await capture.close()
         await observer.tell(capture.tick())
 
 

@@ -1,6 +1,7 @@
 """Ships what one sink has not had yet, until told to end; then what is left, within a time."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,6 +10,8 @@ from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipPolicy,
 from sidelight_sidecar.capture.spool.queue import Entry, Spool
 
 _ALL = 1 << 62
+CLOSE_SECONDS = 2.0
+"""How long a sink may take to close. Default 2: what it had to ship it has shipped."""
 
 
 class Clock(Protocol):
@@ -32,6 +35,11 @@ class Sink(Protocol):
     async def send(self, entries: Sequence[Entry]) -> Delivery:
         """Send a batch. A number may come again after a crash; whoever reads the sink tells it by
         the record's id.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and files: nothing is sent any more. Done within `CLOSE_SECONDS`,
+        or it is cancelled.
         """
 
 
@@ -113,6 +121,12 @@ class Shipper:
         """Ship what is left, at once, and return from `run` when that is done or time is up."""
         self._end_at = self._clock.now() + within_seconds
         self._wake.set()
+
+    async def close(self) -> None:
+        """Close the sink, whatever it says; after `run`."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._sink.close()
 
     async def run(self) -> None:
         """Ship until `end`."""

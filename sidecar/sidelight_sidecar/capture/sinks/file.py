@@ -8,13 +8,16 @@ Rules:
 3. A directory has one owner, by a lock: the process before this one may still be writing.
 4. All files together stay within a limit, the oldest go first; and nothing is written where that
    would leave the file system less than `min_free_bytes`.
+5. One thread at a time writes or ends a file: a batch that timed out may still be writing.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,12 +80,17 @@ class FileSink:
         self._lock: Lock | None = None
         self._since = 0.0
         self._sequence = 0
+        self._writing = threading.Lock()
 
     async def send(self, entries: Sequence[Entry]) -> Delivery:
         """Write a batch."""
         return await asyncio.to_thread(self._send, entries)
 
     def _send(self, entries: Sequence[Entry]) -> Delivery:
+        with self._writing:
+            return self._send_alone(entries)
+
+    def _send_alone(self, entries: Sequence[Entry]) -> Delivery:
         frame = zstd.compress(b"".join(entry.record + b"\n" for entry in entries), LEVEL)
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -113,7 +121,7 @@ class FileSink:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         old = self._now() - self._since >= self._settings.max_file_seconds
         if old or size + len(frame) >= self._settings.max_file_bytes:
-            self.end_file()
+            self._end_file()
 
     def _begin(self) -> Path:
         self._since = self._now()
@@ -123,23 +131,34 @@ class FileSink:
         self._growing = self._directory / name
         return self._growing
 
-    def end_file(self) -> None:
+    def _end_file(self) -> None:
         """What comes next begins a new file."""
         if self._growing is not None and self._growing.exists():
             self._growing.rename(self._growing.with_suffix(""))
         self._growing = None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the file, and let another have the directory."""
-        self.end_file()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._writing:
+            self._end_file()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
 
     def end_old_file(self) -> None:
-        """End the growing file if it is old enough, though nothing comes."""
-        if self._growing and self._now() - self._since >= self._settings.max_file_seconds:
-            self.end_file()
+        """End the growing file if it is old enough, though nothing comes; if it is being written
+        to, another time.
+        """
+        if not self._writing.acquire(blocking=False):
+            return
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._writing.release)
+            stack.enter_context(contextlib.suppress(OSError))  # it is tried again
+            if self._growing and self._now() - self._since >= self._settings.max_file_seconds:
+                self._end_file()
 
     def _end_files_of_before(self) -> None:
         for path in self._directory.glob(f"*{SUFFIX}{GROWING}"):
