@@ -290,6 +290,6 @@ def test_command_observes_on_loopback_and_serves_metrics(hosts: Namespaces) -> N
     stopped = [json.loads(line) for line in err.splitlines() if '"stopped"' in line]
     counters = stopped[0]["counters"]
     assert stopped[0]["component"] == "tap"
-    # the client's, and the observer's own three to learn what the engine tells of itself
-    assert 1 <= counters["flows_closed"] <= counters["flows_opened"] <= 4
+    # the client's, and the observer's own: three to learn of the engine's queue, one which it is
+    assert 1 <= counters["flows_closed"] <= counters["flows_opened"] <= 5
     assert counters["tap_segments_retransmitted"] == 0
