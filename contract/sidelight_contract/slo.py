@@ -116,6 +116,12 @@ class SloHistory(msgspec.Struct, omit_defaults=True):
             self._put(length, number, counts)
             self._forget(length, self.rings[length][-1].number - most)
 
+    def shift(self, seconds: float) -> None:
+        """Tell it by a clock that is so much ahead; to the nearest slice."""
+        for length, ring in self.rings.items():
+            for part in ring:
+                part.number += round(seconds / length)
+
     def merge(self, other: "SloHistory") -> None:
         """Add all of `other`."""
         for length in RINGS:
@@ -186,3 +192,6 @@ class SloReport(msgspec.Struct, omit_defaults=True):
     adapters: dict[str, SloHistory] = {}
     """The parts of `history` that are of the adapters in `SidecarState.adapters`, where they had
     judged requests."""
+    at: float = 0.0
+    """Unix seconds when this was told, by the clock that `history` goes by, which is set once: a
+    machine that sleeps, or that is given another time of day, leaves it behind. 0: not said."""

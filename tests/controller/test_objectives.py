@@ -6,6 +6,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from controller_world import INSTALLED, TOKENS, FakeKube, injects, model_body, pod_body, summary
 from reconcile_world import Sidecars
@@ -30,6 +31,7 @@ class Pod:
 
     def __init__(self, name: str, version: str, ip: str) -> None:
         self.name, self.version, self.ip = name, version, ip
+        self.behind = timedelta(0)
         self.restart()
 
     def restart(self) -> None:
@@ -43,9 +45,10 @@ class Pod:
         counts = {name: SloCount(good, bad) for name in ("ttft", "all")}
         counts["errors"] = SloCount(good + bad, 0)
         add(self.counts, counts)
-        self.history.take(now.timestamp(), counts)
+        at = (now - self.behind).timestamp()
+        self.history.take(at, counts)
         if adapter:
-            self.adapters[adapter].take(now.timestamp(), counts)
+            self.adapters[adapter].take(at, counts)
 
     def body(self) -> Json:
         return pod_body(self.name, labels={"sidelight.dev/version": self.version}, ip=self.ip)
@@ -80,7 +83,12 @@ class World:
             for pod in self.pods:
                 told = summary()
                 told.sidecar.boot_id = pod.boot
-                told.slo = SloReport(self.revision, 0.0, pod.counts, pod.history, pod.adapters)
+                at = (self.now - pod.behind).timestamp() if pod.behind else 0.0
+                told.slo = SloReport(
+                    self.revision, 0.0, pod.counts, pod.history, pod.adapters, at
+                )  # fmt: skip
+                wire = msgspec.json.encode(told.slo)
+                told.slo = msgspec.json.decode(wire, type=SloReport)
                 for name in pod.adapters:
                     told.sidecar.adapters[name] = "smollm2"
                     told.total.append(Traffic(model=name, operation="chat", requests=1))
@@ -233,6 +241,29 @@ async def test_rings_are_asked_for_and_the_status_is_written_twice_a_minute_at_m
         await world.rounds(1, seconds=10)
     assert world.sidecars.slo_asked - asked == 6
     assert world.kube.writes.count("patch status") - writes == 6
+
+
+@pytest.mark.parametrize("behind", [timedelta(hours=2), timedelta(days=-400), timedelta(0)])
+async def test_a_sidecar_whose_clock_is_wrong_has_its_figures_all_the_same(
+    behind: timedelta,
+) -> None:
+    """Its node slept, or was given another time of day after it began; it says what its clock is.
+    What it had told stays when it has ended, and is forgotten in time.
+    """
+    world = World()
+    right, wrong = world.pod("a"), world.pod("b")
+    wrong.behind = behind
+    right.serve(world.now, 10, 0)
+    wrong.serve(world.now, 7, 3)
+    await world.rounds()
+    figures = world.figures()["all"]
+    assert (figures["good"], figures["bad"]) == (17, 3)
+    assert figures["last5m"] == figures["last24h"] == "85.00%"
+    world.pods.remove(wrong)
+    await world.rounds(1, seconds=3600)
+    await world.rounds()
+    figures = world.figures()["all"]
+    assert (figures["last5m"], figures["last24h"]) == ("", "85.00%")
 
 
 async def test_a_clock_that_was_set_back_does_not_let_figures_stand() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sidelight_contract.durations import parse_duration
-from sidelight_contract.slo import SloSettings
+from sidelight_contract.slo import SloHistory, SloSettings
 from sidelight_contract.spec import ServiceLevel
 from sidelight_contract.status import ObservedModelStatus, SLOStatus
 from sidelight_contract.summary import Summary
@@ -28,6 +28,8 @@ from sidelight_operator.controller.slo_status import (
 )
 
 EVERY = timedelta(seconds=30)
+_SKEW_SECONDS = 5
+"""A clock that is no further off than that is right: an answer takes its time, too."""
 _EARLY = timedelta(seconds=1)
 """Rounds are not on time to the millisecond."""
 
@@ -92,7 +94,8 @@ class ObjectivesKeeper:
         settings = settings_of(model.spec.slo)
         ledger = self._ledgers.setdefault(model.uid, SloLedger())
         own = [pod for pod in pods if pod.model == model.name]
-        ledger.take(settings.revision, _readings(own, answers), (pod.uid for pod in own), now)
+        readings = _readings(own, answers, now)
+        ledger.take(settings.revision, readings, (pod.uid for pod in own), now)
         assert ledger.since is not None
         histories = ledger.histories()
         versions = {name: windows_of(some, now) for name, some in histories.items()}
@@ -123,14 +126,27 @@ def seconds_of(text: str) -> float | None:
     return parse_duration(text) if text else None
 
 
-def _readings(pods: Sequence[PodView], answers: Mapping[str, object]) -> list[SloReading]:
+def _readings(
+    pods: Sequence[PodView], answers: Mapping[str, object], now: datetime
+) -> list[SloReading]:
     return [
         SloReading(
             pod.uid,
             answer.sidecar.boot_id,
             answer.slo.revision,
-            rings_by_version(pod.version, answer),
+            _by_this_clock(rings_by_version(pod.version, answer), answer.slo.at, now),
         )
         for pod in pods
         if isinstance(answer := answers.get(pod.uid), Summary)
     ]
+
+
+def _by_this_clock(
+    rings: Mapping[str, SloHistory], at: float, now: datetime
+) -> Mapping[str, SloHistory]:
+    """The rings of a sidecar whose clock said `at`, by the controller's."""
+    ahead = now.timestamp() - at
+    if at and abs(ahead) > _SKEW_SECONDS:
+        for history in rings.values():
+            history.shift(ahead)
+    return rings

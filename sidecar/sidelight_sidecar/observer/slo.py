@@ -151,9 +151,10 @@ class SloCounter(Consumer):
     def told(self, now_ns: int, *, history: bool = False) -> SloReport:
         """What was counted under the present thresholds; with its rings where they are wanted."""
         report = self._report
-        told = SloReport(report.revision, report.since, report.counts)
+        now = (now_ns + self._offset_ns) / 1e9
+        told = SloReport(report.revision, report.since, report.counts, at=now)
         if history:
             told.history, told.adapters = self._history, self._of_adapters()
             for rings in (told.history, *told.adapters.values()):
-                rings.forget((now_ns + self._offset_ns) / 1e9)
+                rings.forget(now)
         return told
