@@ -54,6 +54,12 @@ def versions(cluster: Cluster, namespace: str) -> dict[str, dict]:
     return {row["name"]: row for row in status(cluster, namespace).get("versions", ())}
 
 
+def told(rows: dict[str, dict]) -> dict[str, dict] | None:
+    """The rows, once there are two and the engines of both have said who they are."""
+    said = [row for row in rows.values() if row["identity"].get("engineVersion")]
+    return rows if len(said) == 2 else None
+
+
 def test_two_things_under_one_version_are_told_and_a_digest_is_a_name(
     sidelight: Cluster, namespace: str
 ):
@@ -92,11 +98,12 @@ def test_two_things_under_one_version_are_told_and_a_digest_is_a_name(
     )
     (engine,) = (one for one in pod["status"]["containerStatuses"] if one["name"] == "llama")
     digest = "sha256:" + engine["imageID"].rpartition("sha256:")[2][:12]
-    rows = wait_until(
-        lambda: len(found := versions(sidelight, namespace)) >= 2 and found, 30, "both versions"
-    )
+    rows = wait_until(lambda: told(versions(sidelight, namespace)), 60, "both engines' own words")
     assert set(rows) == {VERSION, digest}
     for name, context in ((VERSION, "2048"), (digest, "1024")):
         identity = rows[name]["identity"]
         assert identity["settings"]["max_model_len"] == context
         assert identity["imageDigest"] == digest
+        assert identity["template"].startswith("sha256:")
+    alike = condition(sidelight, namespace, "VersionConsistent")
+    assert alike["status"] == "True", alike

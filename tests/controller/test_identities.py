@@ -74,6 +74,21 @@ def test_files_tell_more_than_a_word() -> None:
     assert shown(*word, files).weights == VERSION
 
 
+def test_what_a_request_gets_that_does_not_say_is_one_line() -> None:
+    """And what is declared of it stands beside it."""
+
+    def settings(temperature: str, *args: str) -> dict[str, str]:
+        told = {f"sampling.s{number}": "0" for number in range(18)}
+        told["sampling.temperature"] = temperature
+        return shown(member("a", *args, settings=told)).settings
+
+    usual = settings("0.8")
+    assert list(usual) == ["sampling"]
+    assert len(usual["sampling"]) == len(VERSION)
+    assert settings("0.7")["sampling"] != usual["sampling"] == settings("0.8")["sampling"]
+    assert settings("0.7", "--temp", "0.70")["sampling.temperature"] == "0.7"
+
+
 def test_weights_that_are_not_compared_as_a_whole_are_shown() -> None:
     """Ollama's are a digest of all its models."""
     pod, answer = member("a", weights=f"sha256:{DIGEST}", weights_from=WeightsFrom.ENGINE)
@@ -102,7 +117,7 @@ def test_before_anything_is_told_there_is_the_image() -> None:
 
 def test_it_is_bounded() -> None:
     """Many long settings and adapters are some 6 kB; single words come before parts of a whole."""
-    settings = {f"sampling.{number:02}": "s" for number in range(10)}
+    settings = {f"model_config:{number:02}": "s" for number in range(10)}
     settings |= {f"z{number:02}" + "n" * 90: "y" * 256 for number in range(MAX_SETTINGS - 11)}
     settings["n" * 200] = "x"
     models = [ServedModel(f"{number:03}" + "l" * 125, "m") for number in range(60)]

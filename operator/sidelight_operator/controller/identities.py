@@ -3,10 +3,13 @@
 Where pods differ, the condition VersionConsistent says so; here is no place for all of them.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sidelight_contract.identity import WeightsFrom
+import msgspec
+
+from sidelight_contract.identity import Setting, WeightsFrom
 from sidelight_contract.status import (
     MAX_ADAPTERS_SHOWN,
     MAX_SETTING_SHOWN,
@@ -29,6 +32,7 @@ from sidelight_operator.controller.pods import PodView
 
 _SOURCES = (WeightsFrom.FILES.value, WeightsFrom.ENGINE.value, "")
 """Of the weights: whichever is first is shown."""
+_SAMPLING = Setting.SAMPLING.value
 _DIGEST_SHOWN = len("sha256:") + 12
 
 
@@ -96,15 +100,27 @@ def _weights_state(facts: Sequence[Facts]) -> str:
 
 
 def _settings(facts: Sequence[Facts]) -> dict[str, str]:
-    """The engine's own word before what is declared; what is one word before parts of a whole."""
+    """The engine's own word before what is declared. What a request gets that does not say, which
+    is a score of values, stands as one digest, and beside it what is declared of it.
+    """
     names = {name for one in facts for name in (*one.identity.settings, *one.declared)}
-    found: dict[str, str] = {}
+    found = {_SAMPLING: _digest_of_parts(facts, f"{_SAMPLING}.")}
     for name in sorted(names, key=lambda name: (not name.isidentifier(), name)):
+        declared = _most((one.declared.get(name, DEFAULT), one) for one in facts)
         told = _most((one.identity.settings.get(name, ""), one) for one in facts)
-        value = told or _most((one.declared.get(name, DEFAULT), one) for one in facts)
-        if value and len(name) <= MAX_SETTING_SHOWN and len(found) < MAX_SETTINGS_SHOWN:
-            found[name] = shown(value)
-    return dict(sorted(found.items()))
+        if len(name) <= MAX_SETTING_SHOWN and (declared or not name.startswith(f"{_SAMPLING}.")):
+            found[name] = shown(told or declared)
+    some = [(name, value) for name, value in found.items() if value][:MAX_SETTINGS_SHOWN]
+    return dict(sorted(some))
+
+
+def _digest_of_parts(facts: Sequence[Facts], prefix: str) -> str:
+    def digest(one: Facts) -> str:
+        parts = {n: v for n, v in one.identity.settings.items() if n.startswith(prefix)}
+        words = msgspec.json.encode(parts, order="sorted")
+        return f"sha256:{hashlib.sha256(words).hexdigest()}" if parts else ""
+
+    return shown(_most((digest(one), one) for one in facts))
 
 
 def _adapters(facts: Sequence[Facts]) -> list[str]:
