@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Collection, Iterator
 
 from sidelight_sidecar.capture.mask.finding import Finding
-from sidelight_sidecar.capture.mask.scan import WORD, Verdict, compiled, scan
+from sidelight_sidecar.capture.mask.scan import WORD, Verdict, compiled, is_escape, scan
 
 _OCTET = rb"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _V4 = _OCTET + rb"(?:\." + _OCTET + rb"){3}"
@@ -17,8 +17,12 @@ _V6_PATTERN = compiled(
     rb"|(?:" + _GROUP + rb"(?::" + _GROUP + rb"){0,6})?::"
     rb"(?:(?:" + _GROUP + rb":){0,5}" + _V4 + rb"|" + _GROUP + rb"(?::" + _GROUP + rb"){0,6})?"
 )
-_VERSION = compiled(rb"(?i)(?:version|release|build|firmware|\bv|==|>=|<=|~=)[ :=\"'v]{0,3}$")
-_BACK_BYTES = 16
+# What says that four numbers are a version, a section or an object identifier.
+_NO_ADDRESS = compiled(
+    rb"(?i)(?:version|release|build|firmware|kernel|section|chapter|\xc2\xa7|\boid|objectidentifier"
+    rb"|\bv|==|>=|<=|~=)[ :=\"'v(]{0,3}$"
+)
+_BACK_BYTES = 20
 
 
 class Addresses:
@@ -39,11 +43,11 @@ class Addresses:
 def _judge_v4(data: bytes, start: int, end: int) -> Verdict:
     before, behind = data[max(start - 1, 0) : start], data[end : end + 1]
     if (
-        (before and (before[0] in WORD or before in b".-"))
+        (before and (before[0] in WORD or before in b".-") and not is_escape(data, start))
         or (behind and (behind[0] in WORD or behind == b"-"))
         or (behind == b"." and data[end + 1 : end + 2].isalnum())
         or data.startswith((b"0.", b"127.", b"255."), start)
-        or _VERSION.search(data[max(start - _BACK_BYTES, 0) : start])
+        or _NO_ADDRESS.search(data[max(start - _BACK_BYTES, 0) : start])
     ):
         return None, end
     return Finding(start, end, "ip-address"), end
@@ -51,7 +55,7 @@ def _judge_v4(data: bytes, start: int, end: int) -> Verdict:
 
 def _judge_v6(data: bytes, start: int, end: int) -> Verdict:
     before, behind = data[max(start - 1, 0) : start], data[end : end + 1]
-    if (before and (before[0] in WORD or before in b":.")) or (
+    if (before and (before[0] in WORD or before in b":.") and not is_escape(data, start)) or (
         behind and (behind[0] in WORD or behind == b":")
     ):
         return None, end

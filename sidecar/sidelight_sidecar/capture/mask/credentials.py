@@ -25,14 +25,16 @@ _TOKEN = (
 )
 _NAMED = compiled(
     rb"(?i)(?:(?:" + _PASSWORD + rb"|" + _TOKEN + rb")"
-    rb"\\?[\"'`]?\]?[ \t]{0,4}(?::=|=>|[:=])[ \t]{0,4}"
+    rb"(?:\\?[\"'`]\]?)?(?:[ \t]{0,4}(?::=|=>|[:=])[ \t]{0,4}|[ \t](?:is|ist|est|es):?[ \t])"
     rb"|\b(?:bearer|basic)[ \t]+|://[^\s/:@\"']{0,64}:)"
 )
+# Signs of two bytes are letters with accents, Greek, Cyrillic; of three, Chinese and its full stop.
+_BARE = rb"(?:[^\s\"'`,;<>(){}\[\]&|\\\x80-\xff]|[\xc3-\xdf][\x80-\xbf])"
 _VALUE = compiled(
     rb"\\?\"(?:[^\"\\\r\n]|\\[^\"\r\n]){1,256}|'(?:[^'\\\r\n]|\\.){1,256}|`[^`\r\n]{1,256}"
-    rb"|[^\s\"'`,;<>(){}\[\]&|\\]{1,256}"
+    rb"|" + _BARE + rb"{1,256}"
 )
-_RUN = compiled(rb"[^\s\"'`,;<>(){}\[\]&|\\]*")
+_RUN = compiled(_BARE + rb"*")
 _TOKEN_VALUE = compiled(rb"[\w.~+/=:%$!@#*-]{8,256}$")
 
 # Python's own `re`, on names of at most 100 and values of at most 256 bytes.
@@ -42,8 +44,12 @@ _PLACEHOLDER = re.compile(
     rb"|placeholder.*|redacted.*|(?:process\.)?env[.\[].*|os\.(?:environ|getenv).*|none|null)\Z",
     re.DOTALL,
 )
-_WORDS = re.compile(rb"[a-z]+(?:[-_.][a-z0-9]{1,8})*\Z|[A-Za-z]\w*(?:\.[A-Za-z_]\w*)+\Z")
+_WORDS = re.compile(rb"[a-z]+(?:[-_.][a-z0-9]{1,20})*\Z")
+_CODE = re.compile(
+    rb"https?://|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z|[A-Za-z]\w{0,19}(?:\.[A-Za-z_]\w{0,19})+\Z"
+)
 _LEAST_PASSWORD, _LEAST_TOKEN, _LEAST_BITS = 6, 16, 3.0
+_SHOWN = 256  # of a longer value the beginning decides
 
 
 class Credentials:
@@ -69,16 +75,14 @@ def _judge(data: bytes, start: int, end: int) -> Verdict:
     first, stop = match.span()
     while first < stop and data[first] in b"\\\"'`":
         first += 1
-    if first == match.start():
-        stop = token_end(_RUN, data, stop)
-        while stop > first and data[stop - 1] in b".:":  # the end of a sentence
-            stop -= 1
-    value = data[first:stop]
-    if value[:7].lower() in (b"bearer ", b"basic  ") or value.lower() in (b"bearer", b"basic"):
+    quoted = first > match.start()
+    value = data[first:stop] if quoted else data[first:stop].rstrip(b".:")  # a sentence's end
+    if value.lower() in (b"bearer", b"basic") or _PLACEHOLDER.match(value):
         return None, end
-    shown = value[:256]
-    if _PLACEHOLDER.match(shown) or data[stop : stop + 1] == b"(" or not _is_secret(name, shown):
+    if data[stop : stop + 1] == b"(" or not _is_secret(name, value):
         return None, end
+    # Only now to its end, however far: what is masked is not looked at again.
+    stop = first + len(value) if len(value) < _SHOWN else token_end(_RUN, data, stop)
     return Finding(first, stop, "credential"), stop
 
 
@@ -108,6 +112,7 @@ def _is_secret(name: bytes, value: bytes) -> bool:
         and letters
         and digits > 0
         and not (_WORDS.match(value) and digits < 4)
+        and not _CODE.match(value)
         and _TOKEN_VALUE.match(value) is not None
         and bits_per_byte(value) >= _LEAST_BITS
     )

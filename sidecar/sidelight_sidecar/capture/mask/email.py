@@ -20,6 +20,8 @@ _PATTERN = compiled(
 _FILES = frozenset(
     b"png jpg jpeg gif svg webp avif ico pdf js mjs css map json ts tsx jsx html htm".split()
 )
+_URL_BYTES = 80
+_ENDS_USER = frozenset(b"/?# \t\r\n\"'<>")
 # What a local part may hold, but begins or ends none: marks of the text around it.
 _MARKS = b".!#$%&'*/=?^{|}~-+"
 
@@ -48,6 +50,14 @@ def _judge(data: bytes, start: int, end: int) -> Verdict:
         or name == b"git"  # git@github.com:owner/repository is everybody's
         or last.lower() in _FILES
         or (end < len(data) and (data[end] in WORD or data[end] == 0x28))  # a call: x@y.mean()
+        or _is_in_url(data, start)
     ):
         return None, end
     return Finding(start, end, "email"), end
+
+
+def _is_in_url(data: bytes, start: int) -> bool:
+    """Say whether `scheme://user:` stands before: then this is a password and a host."""
+    before = data[max(start - _URL_BYTES, 0) : start]
+    scheme = before.rfind(b"://")
+    return before.endswith(b":") and scheme >= 0 and not _ENDS_USER & set(before[scheme + 3 : -1])

@@ -65,10 +65,11 @@ _FOLDS = re2.compile("[" + "".join(_ranges(sorted(map(ord, _TABLE)))) + "]")
 class Folded:
     """Folded bytes of a text, and the way back: it is made when something was found."""
 
-    __slots__ = ("_at", "_from", "_text", "data")
+    __slots__ = ("_at", "_from", "_text", "data", "joined")
 
-    def __init__(self, text: bytes, data: bytes) -> None:
+    def __init__(self, text: bytes, data: bytes, *, joined: bool = False) -> None:
         self.data = data
+        self.joined = joined  # something invisible was taken out: what it parted is one now
         self._text = text
         self._at: list[int] = []  # positions in the folded bytes, rising
         self._from: list[int] = []  # the same places in the text's bytes
@@ -106,12 +107,14 @@ def fold(text: str, data: bytes) -> Folded:
     if text.isascii():
         return Folded(data, data)
     folded = data
-    position = 0
+    position, joined = 0, False
     for _ in range(_MANY_KINDS):
         match = _FOLDS.search(folded, position)
         if match is None:
-            return Folded(data, folded)
+            return Folded(data, folded, joined=joined)
         position, end = match.span()
-        character = folded[position:end]
-        folded = folded.replace(character, _BYTES[character])
-    return Folded(data, text.translate(_TRANSLATION).encode("utf-8", "surrogatepass"))
+        plain = _BYTES[folded[position:end]]
+        folded = folded.replace(folded[position:end], plain)
+        joined = joined or not plain
+    translated = text.translate(_TRANSLATION).encode("utf-8", "surrogatepass")
+    return Folded(data, translated, joined=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from sidelight_sidecar.capture.mask.finding import Finding
-from sidelight_sidecar.capture.mask.scan import WORD, Verdict, compiled, scan, token_end
+from sidelight_sidecar.capture.mask.scan import Verdict, compiled, scan, token_end
 
 # By provider: what its tokens match. A test holds each to an example of its own.
 RULES: dict[str, bytes] = {
@@ -75,6 +75,8 @@ RULES: dict[str, bytes] = {
 
 _PATTERN = compiled(rb"(?:\b|\\[nrt])(?:" + rb"|".join(RULES.values()) + rb")")
 _RUN = compiled(rb"[\w.=~+/-]*")
+_BEGINNING = compiled(rb"[\w.=~+/-]{0,64}")
+_DIGITS = frozenset(b"0123456789")
 _TAIL = b".=~+/-"
 
 
@@ -94,13 +96,11 @@ class ProviderKeys:
 def _judge(data: bytes, start: int, end: int) -> Verdict:
     if data[start] == 0x5C:  # a backslash: an escaped line break
         start += 2
+    # A key has digits or capitals; `sk-` and twenty small letters are somebody's words.
+    token = data[start : token_end(_BEGINNING, data, end)]
+    if token.islower() and not any(byte in _DIGITS for byte in token[3:]):
+        return None, end
     stop = token_end(_RUN, data, end)
     while stop > end and data[stop - 1] in _TAIL:  # what ends a sentence, not a token
         stop -= 1
-    if start and data[start - 1] in WORD and data[start - 2 : start - 1] != b"\\":
-        return None, end
-    # A key has digits or both cases; `sk-` and twenty small letters is somebody's words.
-    token = data[start:stop]
-    if any(byte in b"0123456789" for byte in token[3:]) or not (token.islower() or token.isupper()):
-        return Finding(start, stop, "api-key"), stop
-    return None, end
+    return Finding(start, stop, "api-key"), stop

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from sidelight_sidecar.capture.mask.finding import Finding
 from sidelight_sidecar.capture.mask.numbers.proved import ends, follows_on
-from sidelight_sidecar.capture.mask.scan import HEAD, Verdict, body, compiled, scan
+from sidelight_sidecar.capture.mask.scan import HEAD, WORD, Verdict, body, compiled, scan
 
 # Digits behind the calling code, where a country has one length or few; 6 to 12 else.
 _LENGTHS = {
@@ -43,7 +43,8 @@ _WRITINGS = (
     rb"0[1-9](?: \d\d){4}|0[1-9](?:\.\d\d){4}|0[1-9](?:-\d\d){4}",
     rb"\(0[1-9]\d{0,3}\) ?\d{3,8}(?:[ -]\d{2,5}){0,2}",
     rb"0[1-9]\d{1,3} ?[/-] ?\d{5,8}|0[1-9]\d{1,3} ?/ ?\d{2,4}(?: \d{2,4}){1,3}",
-    rb"0[1-9]\d{0,3}[ -]\d{3,4}[ -]\d{3,4}|0[1-9]\d{2,3} \d{6,8}|0[1-9]\d{2,3} \d{3} \d\d \d\d",
+    rb"0[1-9][ -]\d{4}[ -]\d{4}|0[1-9]\d[ -]\d{3,4}[ -]\d{4}|0[1-9]\d\d[ -]\d{3}[ -]\d{3,4}",
+    rb"0[1-9]\d{3} \d{3} \d{3}|0[1-9]\d{2,3} \d{6,8}|0[1-9]\d{2,3} \d{3} \d\d \d\d",
 )
 _PATTERN = compiled(HEAD + rb"(?:" + rb"|".join(_WRITINGS) + rb")\b")
 
@@ -73,9 +74,18 @@ def _judge(data: bytes, start: int, end: int) -> Verdict:
             return Finding(start, stop, "phone"), stop
         return None, spans[0][1]
     count = sum(last - first for first, last in spans)
-    if 9 <= count <= 12 and not follows_on(data, start) and ends(data, end):
+    if 9 <= count <= 12 and _is_alone(data, start, spans) and ends(data, end):
         return Finding(start, end, "phone"), end
     return None, spans[0][1]
+
+
+def _is_alone(data: bytes, start: int, spans: list[tuple[int, int]]) -> bool:
+    """Say whether it begins here, as no part of a path, and is more than bytes: 01 02 03 04 05."""
+    return not (
+        follows_on(data, start)
+        or (start > 1 and data[start - 1] == 0x2F and data[start - 2] in WORD)
+        or (len(spans) == 5 and all(data[first] == 0x30 for first, _ in spans))
+    )
 
 
 def _international(data: bytes, spans: list[tuple[int, int]]) -> int | None:

@@ -99,9 +99,14 @@ def body(data: bytes, start: int) -> int:
     first, second = data[start], data[start + 1]
     if (second == 0x2E and first not in b"0123456789") or (first == 0x5C and second in b"nrt"):
         return start + 2
-    if first in WORD or (start == 0 and first in b"(+"):
+    if first in WORD or (start == 0 and first in b"(+" and second != 0x2B):
         return start
     return start + 1
+
+
+def is_escape(data: bytes, position: int) -> bool:
+    """Say whether an escaped line break stands before this place."""
+    return position > 1 and data[position - 2] == 0x5C and data[position - 1] in b"nrt"
 
 
 def token_end(run: Pattern, data: bytes, position: int) -> int:

@@ -76,6 +76,19 @@ class TextMasker:
                 return Masked(text, dict(counts))
         raise MaskError(f"still something to mask after {MAX_ROUNDS} rounds")
 
+    def findings(self, text: str) -> list[Finding]:
+        """Return where the first round of masking finds something, in characters of the text."""
+        data = text.encode("utf-8", "surrogatepass")
+        result = []
+        done = characters = 0
+        for start, end, name in self._find(text, data):
+            characters += _characters(data[done:start])
+            size = _characters(data[start:end])
+            result.append(Finding(characters, characters + size, name))
+            characters += size
+            done = end
+        return result
+
     def _find(self, text: str, data: bytes) -> list[Finding]:
         """Return the findings in the bytes of a text, in its order, none over another."""
         found: list[Finding] = []
@@ -83,6 +96,8 @@ class TextMasker:
         for finder in self._finders:
             for start, end, name in finder.find(folded.data):
                 found.append(Finding(*folded.span(start, end), name))
+            if folded.joined:  # an invisible character may part two words as well as a number
+                found += finder.find(data)
         for custom in self._custom:
             found += custom.find(data)
         if found and b"[" in data:
@@ -113,6 +128,10 @@ class TextMasker:
             done = finding.end
         pieces.append(data[done:])
         return b"".join(pieces)
+
+
+def _characters(data: bytes) -> int:
+    return len(data.decode("utf-8", "surrogatepass"))
 
 
 def _touches(spans: Sequence[tuple[int, int]], place: int, finding: Finding) -> bool:

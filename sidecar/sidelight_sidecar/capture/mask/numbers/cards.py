@@ -20,19 +20,19 @@ _ISSUERS = (
     (300000, 305999, (14, 16)),  # Diners Club
     (309500, 309599, (14, 16)),
     (340000, 349999, (15,)),  # American Express
-    (352800, 358999, (16, 17, 18, 19)),  # JCB
+    (352800, 358999, (16, 19)),  # JCB
     (360000, 369999, (14, 16)),  # Diners Club
     (370000, 379999, (15,)),  # American Express
     (380000, 399999, (14, 16)),  # Diners Club
-    (400000, 499999, (16, 18, 19)),  # Visa
-    (500000, 509999, (13, 15, 16, 17, 18, 19)),  # Maestro, Verve
+    (400000, 499999, (16, 19)),  # Visa
+    (500000, 509999, (16, 18, 19)),  # Maestro, Verve
     (510000, 559999, (16,)),  # Mastercard
-    (560000, 589999, (13, 15, 16, 17, 18, 19)),  # Maestro
+    (560000, 589999, (16, 18, 19)),  # Maestro
     (601100, 601199, (16, 19)),  # Discover
     (620000, 629999, (16, 17, 18, 19)),  # UnionPay
     (644000, 659999, (16, 19)),  # Discover, RuPay
-    (639000, 639099, (13, 15, 16, 17, 18, 19)),  # Maestro
-    (670000, 679999, (13, 15, 16, 17, 18, 19)),
+    (639000, 639099, (16, 18, 19)),  # Maestro
+    (670000, 679999, (16, 18, 19)),
     (810000, 829999, (16,)),  # RuPay, UnionPay
     (979200, 979299, (16,)),  # Troy
 )
@@ -63,13 +63,13 @@ def _shapes(*sizes: int) -> Iterator[Shape]:
         for cuts in combinations(range(1, len(sizes)), places):
             bounds = (0, *cuts, len(sizes))
             groups = tuple(sum(sizes[first:last]) for first, last in pairwise(bounds))
-            for separator in (b" ", b"-"):
+            for separator in (b" ", b"-") if groups == sizes else (b" ",):
                 yield groups, separator * places
 
 
 _PRINTED = (
     *((4, 4, 4, 4), (4, 4, 4, 4, 1), (4, 4, 4, 4, 2), (4, 4, 4, 4, 3)),
-    *((4, 6, 5), (4, 6, 4), (4, 4, 5)),  # American Express, Diners Club, Maestro
+    *((4, 6, 5), (4, 6, 4)),  # American Express, Diners Club
 )
 
 CARD = Kind("card", tuple(shape for sizes in _PRINTED for shape in _shapes(*sizes)), is_card)

@@ -91,7 +91,7 @@ def _kind(text: bytes) -> tuple[str, Callable[[bytes], bool]]:
         return "fr-nir", is_corsican_nir
     if len(text) == 14:
         return "br-cnpj", is_br_cnpj
-    if text[0] in b"XYZ":
+    if text[1:8].isdigit():
         return "es-nie", is_es_nie
     return "uk-nino", is_uk_nino
 

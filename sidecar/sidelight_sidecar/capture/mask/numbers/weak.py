@@ -52,8 +52,8 @@ def is_es_dni(text: bytes) -> bool:
 
 
 def is_phone(digits: bytes) -> bool:
-    """Nothing but the count of digits: the word beside them says the rest."""
-    return 7 <= len(digits) <= 15 and len(set(digits)) > 1
+    """Nothing but the count of digits, and no round number: the word beside says the rest."""
+    return 7 <= len(digits) <= 15 and len(digits.rstrip(b"0")) > 4
 
 
 PHONE_WORDS = (
