@@ -192,6 +192,41 @@ def test_pods_that_were_never_ready_are_left_out() -> None:
     assert version_consistent([]) == ()
 
 
+def round_after(
+    before: str, *members: Member, silent: Sequence[Member] = (), status: str = "False"
+) -> tuple[str, str]:
+    """What is judged where the round before had this message, and some pods are silent."""
+    told = version_consistent(
+        members, [pod for pod, _ in silent], {"status": status, "message": before}
+    )
+    return told[0][1], told[0][3]
+
+
+def test_an_odd_pod_that_falls_silent_is_odd_still() -> None:
+    """And so it is when its siblings do; no Event comes and goes with a sidecar's answer."""
+    a, b, odd = member("a", "-c", "1"), member("b", "-c", "1"), member("c", "-c", "2")
+    said = judged(a, b, odd)[1]
+    assert round_after(said, a, b, silent=[odd]) == ("False", said)
+    assert round_after(said, odd, silent=[a, b]) == ("False", said)
+    assert round_after(said, silent=[a, b, odd]) == ("False", said)
+
+
+def test_a_pod_that_was_put_right_is_alike_whoever_is_silent() -> None:
+    """Under another name, or under the same one."""
+    a, b, odd = member("a", "-c", "1"), member("b", "-c", "1"), member("c", "-c", "2")
+    said = judged(a, b, odd)[1]
+    assert round_after(said, a, b, member("d", "-c", "1"))[0] == "True"
+    assert round_after(said, a, member("d", "-c", "1"), silent=[b])[0] == "True"
+    assert round_after(said, a, member("c", "-c", "1"), silent=[b])[0] == "True"
+
+
+def test_pods_that_were_alike_stay_so_while_nobody_answers() -> None:
+    """But without pods there is nothing to say."""
+    silent = [member("a"), member("b")]
+    assert round_after("m", silent=silent, status="True")[0] == "True"
+    assert version_consistent([], [pod for pod, _ in silent]) == ()
+
+
 def test_the_message_is_bounded() -> None:
     """Many versions, many pods with long names, many settings with long values."""
     members = [

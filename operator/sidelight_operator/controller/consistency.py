@@ -7,15 +7,16 @@ Rules:
 2. What engines of a version tell of themselves is compared by their own words, and an engine that
    was not asked yet is waited for. What none of them tells is compared by what pods declare, where
    the engine's default is a value as well.
-3. The odd ones are those that differ from most; of as many, those that are younger.
+3. Who falls silent becomes neither alike nor different by it.
+4. The odd ones are those that differ from most; of as many, those that are younger.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sidelight_contract.names import ConditionType, Reason
-from sidelight_contract.summary import Summary
 from sidelight_operator.controller.facts import (
     DEFAULT,
     ENGINE,
@@ -23,6 +24,7 @@ from sidelight_operator.controller.facts import (
     IMAGE,
     MODELS,
     Facts,
+    Member,
     facts_of,
 )
 from sidelight_operator.controller.judged import Judged
@@ -37,6 +39,7 @@ MAX_MESSAGE = 1000
 _FIRST = (ENGINE, IMAGE, ENGINE_VERSION, MODELS)
 """What explains other differences comes before them."""
 _Values = dict[str, list[PodView]]
+_BETWEEN_NAMES = re.compile(r"[\s,;:]+")
 _WHOLE_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -53,24 +56,55 @@ class Difference:
     """What else there is, and the names of the pods that have it."""
 
 
-def version_consistent(answered: Iterable[tuple[PodView, Summary]]) -> tuple[Judged, ...]:
-    """The condition VersionConsistent; none while nothing is known."""
-    versions: dict[str, list[tuple[PodView, Summary]]] = {}
+def version_consistent(
+    answered: Iterable[Member],
+    silent: Sequence[PodView] = (),
+    before: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Judged, ...]:
+    """The condition VersionConsistent; none while nothing is known.
+
+    Args:
+        answered: pods whose sidecars answered, with what they said.
+        silent: the others.
+        before: the condition as the last round left it.
+    """
+    versions: dict[str, list[Member]] = {}
     for pod, summary in answered:
         if pod.version != NOT_YET and not pod.never_ready:
             versions.setdefault(pod.version, []).append((pod, summary))
-    if not versions:
-        return ()
     found = {
         version: differences
         for version, members in sorted(versions.items())
         if (differences := differences_of(facts_of(members)))
     }
-    kind = ConditionType.VERSION_CONSISTENT
-    if not found:
-        message = "pods of one version are alike in all that is known of them"
-        return ((kind, "True", Reason.PODS_ALIKE, message),)
-    return ((kind, "False", Reason.PODS_DIFFER, _message(found)),)
+    kind, alike, differ = ConditionType.VERSION_CONSISTENT, Reason.PODS_ALIKE, Reason.PODS_DIFFER
+    if found:
+        return ((kind, "False", differ, _message(found)),)
+    if _stands(versions, silent, before):
+        return ((kind, "False", differ, before["message"]),)
+    if versions or (before and any(pod.model for pod in silent)):
+        return (
+            (kind, "True", alike, "pods of one version are alike in all that is known of them"),
+        )
+    return ()
+
+
+def _stands(
+    versions: Mapping[str, Sequence[Member]], silent: Sequence[PodView], before: Mapping[str, str]
+) -> bool:
+    """Whether the pods that differed before do so still, as far as anybody can tell: one of them is
+    silent, or answers alone while its siblings are.
+    """
+    if before.get("status") != "False":
+        return False
+    named = set(_BETWEEN_NAMES.split(before["message"]))
+    if any(pod.name in named for pod in silent):
+        return True
+    waited_for = {pod.version for pod in silent if pod.model}
+    return any(
+        len(members) == 1 and version in waited_for and members[0][0].name in named
+        for version, members in versions.items()
+    )
 
 
 def differences_of(facts: Sequence[Facts]) -> list[Difference]:

@@ -128,7 +128,11 @@ def evaluate(
         _breaker_open(breaker),
         *_up_to_date(rollout),
         *metrics_agree(summary for _, summary in answered),
-        *version_consistent(answered),
+        *version_consistent(
+            answered,
+            [pod for pod, _ in missing],
+            previous_condition(model, ConditionType.VERSION_CONSISTENT),
+        ),
         *(objectives.condition if objectives else ()),
         *comparing.verdict_condition(compare),
     )
