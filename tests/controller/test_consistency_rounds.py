@@ -8,7 +8,9 @@ import pytest
 from controller_world import INSTALLED, TOKENS, FakeKube, injects, model_body, pod_body
 from reconcile_world import Sidecars
 
+from sidelight_contract.names import Reason
 from sidelight_operator.controller.models import parse_time
+from sidelight_operator.controller.pods import Refusal
 from sidelight_operator.controller.reconcile import Reconciler
 from sidelight_operator.kube import Json
 
@@ -22,14 +24,18 @@ class World:
         self.kube = FakeKube()
         self.kube.models["chat"] = model_body()
         self.now = NOW
+        self.sidecars = Sidecars()
         self.reconciler = Reconciler(
-            self.kube, Sidecars(), injects,
+            self.kube, self.sidecars, injects,
             installed=INSTALLED, clock=lambda: self.now, tokens=TOKENS,
         )  # fmt: skip
 
     def runs(self, *contexts: str) -> None:
         """Pods whose engines are given these lengths of a context."""
-        self.kube.pods = [pod_body(f"chat-{number}") for number, _ in enumerate(contexts)]
+        self.kube.pods = [
+            pod_body(f"chat-{number}", ip=f"198.51.100.{number}")
+            for number, _ in enumerate(contexts)
+        ]
         for pod, context in zip(self.kube.pods, contexts, strict=True):
             pod["spec"]["containers"][0]["args"] = ["--ctx-size", context]
 
@@ -94,6 +100,17 @@ async def test_a_rollout_that_begins_is_no_difference_before_its_pod_was_ready(
     assert (await world.round())["status"] == "True"
     young["status"]["conditions"][0]["status"] = "True"
     assert (await world.round())["status"] == "False"
+    assert world.told() == [("Warning", "PodsDiffer")]
+
+
+async def test_a_sidecar_that_does_not_answer_for_a_round_changes_nothing(world: World) -> None:
+    """Neither the odd pod's nor its siblings'."""
+    world.runs("512", "1024", "512")
+    condition = await world.round()
+    for silent in ((1,), (0, 2), (0, 1, 2)):
+        refusal = Refusal(Reason.SIDECAR_UNREACHABLE, "m")
+        world.sidecars.by_address = {f"198.51.100.{number}": refusal for number in silent}
+        assert await world.round() == condition
     assert world.told() == [("Warning", "PodsDiffer")]
 
 
