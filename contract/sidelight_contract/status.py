@@ -236,7 +236,8 @@ class Identity(StatusPart):
     settings: dict[str, str] = Field(
         default_factory=dict,
         description="What changes outputs (docs/versions.md), by the engine's own word, else as "
-        "its arguments and environment have it; what is left to its default is not here. At most "
+        "its arguments and environment have it; what is left to its default is not here, and "
+        "`sampling` is one digest of all that requests get which do not say. At most "
         f"{MAX_SETTINGS_SHOWN}, of {MAX_SETTING_SHOWN} characters.",
     )
     adapters: list[str] = Field(
