@@ -26,11 +26,11 @@ TEXT = (
 letters made of two, emoji.
 """
 CHAT = (
-    {"role": "system", "content": "Say what you see."},
     {"role": "user", "content": "What is 2 + 2?"},
     {"role": "assistant", "content": "4"},
     {"role": "user", "content": "And 3 + 3?"},
 )
+"""Roles that every template takes (Gemma's refuses `system`); what it puts in by itself shows."""
 MAX_TOKENS = 4096
 """`TEXT` has some 450 bytes, so no tokenizer makes more of it."""
 _DATE = re.compile(
