@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from sidelight_sidecar.observer.engine.signal_table import ENGINES, ROWS, Joined, Signal
 from sidelight_sidecar.observer.engine.signals import (
     MAX_LINE_BYTES,
+    MAX_LOOKED_AT,
     MAX_SERIES,
     EngineSignals,
+    _Reading,
     sample_of,
     signals_in,
 )
@@ -157,18 +159,26 @@ def test_a_series_that_is_said_twice_counts_once(name: str) -> None:
     assert (signals.output_tokens or signals.requests) == 9 + 1
 
 
-def test_a_hostile_page_of_many_series_takes_bounded_memory() -> None:
+def test_a_hostile_page_of_many_series_takes_bounded_time_and_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Twenty megabytes of labels that nobody has: what is read is bounded, and so is what is kept;
     a series that is known already is still read.
     """
     line = b'vllm:num_requests_running{model_name="%d"} 1\n'
     known = b'vllm:num_requests_running{model_name="0"} 3\n'
-    some = b"".join(line % number for number in range(2 * MAX_SERIES))
+    some = b"".join(line % number for number in range(MAX_SERIES + 9))
     assert read(some).running == MAX_SERIES
     assert read(some + known).running == MAX_SERIES + 2
     page = b"".join(line % number for number in range(500_000))
     assert len(page) > 20_000_000
+    looked_at: list[bytes] = []
+    take = _Reading.take
+    monkeypatch.setattr(
+        _Reading, "take", lambda self, rows, one: [looked_at.append(one), take(self, rows, one)][1]
+    )
     assert read(page).running == MAX_SERIES
+    assert len(looked_at) == MAX_LOOKED_AT
 
 
 def test_nims_names_have_no_prefix_and_are_read_last() -> None:

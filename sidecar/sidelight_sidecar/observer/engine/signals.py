@@ -4,7 +4,7 @@ Rules:
 1. Nothing that an engine sends makes it raise: lines that are none are passed over, so are values
    that no count can have (negative, infinite, not a number).
 2. It takes bounded time and memory: at most `MAX_BYTES` are read, of a line `MAX_LINE_BYTES`, of a
-   row `MAX_SERIES` series; only series that `signal_table` names are looked at.
+   row `MAX_SERIES` series; only series that `signal_table` names are looked at, `MAX_LOOKED_AT`.
 3. A signal that the engine does not give is None, never 0.
 4. A series counts once: said twice, its last value; by ranks that compute the same requests
    together, the highest; and a part not beside its total (SGLang says its queue in all, and by
@@ -32,6 +32,8 @@ MAX_BYTES = 4 << 20
 MAX_LINE_BYTES = 16 << 10
 """vLLM's longest, with the names of its adapters in a label, have some hundred bytes."""
 MAX_SERIES = 4096
+MAX_LOOKED_AT = 10_000
+"""vLLM with 64 engines has some 1,500; a page that is made of them would take seconds."""
 MAX_VALUE = 1e18
 MAX_REASONS = 16
 MAX_SETTING = 128
@@ -105,16 +107,21 @@ def sample_of(signals: EngineSignals, asked_ns: int, at_ns: int) -> EngineSample
 
 def signals_in(body: bytes) -> EngineSignals | None:
     """What an exposition says; None: nothing that is known."""
-    reading = _Reading()
+    reading, looked_at = _Reading(), 0
     for found in _LINE.finditer(body, 0, MAX_BYTES):
         line = found[0]
         if line[0] == _HASH or len(line) > MAX_LINE_BYTES:
             continue
         name = line.partition(b"{")[0].partition(b" ")[0].rstrip(b"\r\t")
-        rows = _BY_NAME.get(name)
+        rows, wanted = _BY_NAME.get(name), _INFOS.get(name)
+        if rows is None and wanted is None:
+            continue
+        looked_at += 1
+        if looked_at > MAX_LOOKED_AT:
+            break
         if rows is not None:
             reading.take(rows, line)
-        elif (wanted := _INFOS.get(name)) is not None:
+        elif wanted is not None:
             reading.take_info(wanted, line)
     return reading.signals()
 
