@@ -113,6 +113,19 @@ def test_negative_numbers_are_values_and_flags_are_not() -> None:
     }  # fmt: skip
 
 
+def test_a_switch_takes_no_word_that_is_not_its_own() -> None:
+    """`--no-` turns it off, and off is the default of most."""
+    assert settings(EngineType.VLLM, "--trust-remote-code", "org/m") == {
+        "model_code": "trust-remote-code=true"
+    }
+    off = read(EngineType.VLLM, "--trust-remote-code", "--no-trust-remote-code")
+    assert off == read(EngineType.VLLM)
+    assert settings(EngineType.LLAMA_CPP, "--no-jinja") == {"chat_template": "jinja=false"}
+    assert settings(EngineType.TGI, "--disable-grammar-support", "true")["guided_decoding"] == (
+        "disable-grammar-support=true"
+    )
+
+
 def test_parts_of_a_setting_are_named_where_there_are_several() -> None:
     """One alone, the main one, is its value."""
     assert settings(EngineType.LLAMA_CPP, "-c", "512", "-np", "4")["max_model_len"] == (

@@ -27,6 +27,7 @@ from sidelight_operator.controller.declared_names import (
     NAMES,
     OF_FILES,
     SEVERAL_VALUES,
+    SWITCHES,
     Names,
 )
 from sidelight_operator.inject.environment import Environment
@@ -186,9 +187,14 @@ def _given(words: Sequence[Word], flags: frozenset[str]) -> dict[str, list[str |
         start = _plain(word).known_start
         name, equals, _ = start.partition("=")
         flag, dot, inner = name.partition(".")
+        off = f"--{name.removeprefix('--no-')}"
+        if name.startswith("--no-") and off in flags and off in SWITCHES:
+            found[off] = ["false"]
         if flag not in flags or not start.startswith("-"):
             continue
-        if equals:
+        if flag in SWITCHES and not equals:
+            values = _switched(words, number + 1)
+        elif equals:
             values = [word.after(word.known_start.partition("=")[0] + "=").text]
         else:
             values = list(_following(words, number + 1, several=flag in SEVERAL_VALUES))
@@ -199,6 +205,11 @@ def _given(words: Sequence[Word], flags: frozenset[str]) -> dict[str, list[str |
         else:
             found[flag] = values or ["true"]
     return found
+
+
+def _switched(words: Sequence[Word], at: int) -> list[str | None]:
+    said = words[at].text if at < len(words) else None
+    return [said] if said in ("true", "false") else ["true"]
 
 
 def _following(words: Sequence[Word], start: int, *, several: bool) -> Iterator[str | None]:

@@ -244,6 +244,13 @@ SEVERAL_VALUES = frozenset(
     {"--served-model-name", "--lora-modules", "--lora-paths", "--custom-architectures"}
 )
 """Arguments that take all words up to the next one."""
+SWITCHES = frozenset(
+    {
+        "--trust-remote-code", "--enable-auto-tool-choice", "--calculate-kv-scales", "--jinja",
+        "--disable-grammar-support", "--enable-structured-output",
+    }
+)  # fmt: skip
+"""Arguments without a value, which `--no-...` turns off."""
 ADDED_UP = frozenset(
     {
         "--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--override-kv",
