@@ -246,5 +246,5 @@ def test_chunks_of_openais_shape_are_known_wherever_they_come() -> None:
 
 def test_many_choices_cost_no_more_than_their_number() -> None:
     """A hostile engine numbers a hundred thousand: it is a sum, no square."""
-    events = b"".join(b'data: {"choices":[{"index":%d}]}\n\n' % index for index in range(60_000))
-    assert len(stream_of(events, "openai")["choices"]) == 60_000
+    events = b"".join(b'data: {"choices":[{"index":%d}]}\n\n' % index for index in range(20_000))
+    assert len(stream_of(events, "openai")["choices"]) == 20_000

@@ -25,6 +25,12 @@ def mask(text: str) -> str:
     return FakeMasker().mask(text).text
 
 
+def all_begin_like_the_last(pieces: list[str]) -> bool:
+    """It could be text so far, as well as a run of one sign in pieces."""
+    spoken = [piece for piece in pieces if piece]
+    return all(spoken[-1].startswith(piece) for piece in spoken)
+
+
 def nothing_is_found_in(got: Captured) -> None:
     """Neither in the body nor in the messages."""
     everything: list[Any] = [json.loads(got.answer.body), got.messages.outputs]
@@ -44,7 +50,7 @@ def test_a_text_is_one_however_it_is_cut(name: str, data: st.DataObject) -> None
     got = exchange(dialect, None, events(pieces), answer_type=content_type)
     assert got.answer.streamed
     nothing_is_found_in(got)
-    if name not in GUESSED or not all(pieces[-1].startswith(piece) for piece in pieces):
+    if name not in GUESSED or not all_begin_like_the_last(pieces):
         assert mask(text) in strings_in(json.loads(got.answer.body))
 
 
@@ -58,7 +64,7 @@ def test_the_message_says_what_the_stream_said(name: str, data: st.DataObject) -
     dialect, content_type, events = STREAMS[name]
     text = data.draw(TEXTS)
     pieces = data.draw(cuts(text))
-    if name in GUESSED and all(pieces[-1].startswith(piece) for piece in pieces):
+    if name in GUESSED and all_begin_like_the_last(pieces):
         return
     got = exchange(dialect, None, events(pieces), answer_type=content_type)
     assert [part["content"] for one in got.messages.outputs for part in one["parts"]] == [

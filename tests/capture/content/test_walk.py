@@ -43,7 +43,7 @@ def no_finding_in(text: str) -> None:
     assert FakeMasker().mask(text).text == text
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(DIALECTS, ANY, ANY)
 def test_nothing_that_the_masker_finds_is_passed_on(dialect: str, asked: Any, said: Any) -> None:
     """Whatever the JSON: no error, and no string, key, number or argument with a finding."""
@@ -61,7 +61,7 @@ def test_nothing_that_the_masker_finds_is_passed_on(dialect: str, asked: Any, sa
         no_finding_in(text)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(JSON)
 def test_what_has_no_findings_passes_unharmed(value: Any) -> None:
     """The same JSON, of request and answer, as object and as argument."""

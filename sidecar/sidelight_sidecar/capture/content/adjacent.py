@@ -2,7 +2,9 @@
 
 Each part is masked by itself, and the parts joined. What was found either way is taken out: of the
 joined text only what reaches over a border, for the rest was found in the part itself. So nothing
-gets away by a split, and nothing because of what happens to come after it.
+gets away by a split, and nothing because of what happens to come after it. What is left is looked
+at in the same way until there is nothing to be found: a token in the place of a number may be what
+made the digits before it one.
 
 `NEAR_CHARACTERS` to each side of a border are looked at, so the cost is linear; of something
 longer that reaches over a border only that much is sure to be found.
@@ -17,7 +19,7 @@ from sidelight_sidecar.capture.content.spans import Span, spans
 
 NEAR_CHARACTERS = 8192
 """A private key of 8,192 bits has 6,400 characters."""
-_ROUNDS = 3
+_ROUNDS = 5
 
 Mask = Callable[[str], str]
 
@@ -34,8 +36,8 @@ def mask_adjacent(parts: list[str], mask: Mask, look: Mask) -> tuple[list[str], 
     for _ in range(_ROUNDS):
         each = [mask(part) for part in parts]
         over = _over_borders(parts, look)
-        if not over:
-            return each, tokens
+        if not over and each == parts:
+            return parts, tokens
         tokens += [one.token for one in over]
         parts = _without(parts, each, over)
     return [markers.TEXT for _ in parts], tokens
