@@ -199,10 +199,7 @@ def test_kubectl_waits_for_the_verdict_on_two_real_engines(
     deployment = ("deployment/sidelight-controller", "--namespace", SYSTEM)
     sidelight.kubectl("scale", *deployment, "--replicas", "0")
     try:
-        sidelight.kubectl(
-            "wait", "pods", "-n", SYSTEM, "--for=delete", "--timeout=60s",
-            "--selector", "app.kubernetes.io/component=controller",
-        )  # fmt: skip
+        wait_until(lambda: not controllers(sidelight), 60, "no controller")
         waiting = subprocess.Popen(
             [sidelight.program("kubectl"), "wait", "om/chat", "-n", common_namespace,
              "--for=condition=Verdict=False", "--timeout=240s"],
@@ -226,6 +223,14 @@ def test_kubectl_waits_for_the_verdict_on_two_real_engines(
     assert float(figure["low"].removesuffix(" %")) > 10
     events = sidelight.get("events", "--namespace", common_namespace)["items"]
     assert "Rollback" in [event["reason"] for event in events]
+
+
+def controllers(cluster: Cluster) -> list[dict[str, Any]]:
+    """The pods of the installed controller."""
+    selector = "app.kubernetes.io/component=controller"
+    found = cluster.get("pods", "--namespace", SYSTEM, "--selector", selector)
+    items: list[dict[str, Any]] = found["items"]
+    return items
 
 
 async def minutes(
