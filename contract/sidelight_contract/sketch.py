@@ -9,6 +9,7 @@ paper's collapsing store, values are clamped to a fixed range, so the number of 
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -18,6 +19,10 @@ SMALLEST = 1e-6
 """Seconds; anything shorter counts as this."""
 LARGEST = 1e5
 """Seconds, a good day; anything longer counts as this."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Index = Annotated[int, msgspec.Meta(ge=-1000, le=1000)]
+"""Buckets of the range above lie well within; others are nobody's."""
 
 _LOG_GAMMA = math.log(GAMMA)
 _NANO = 1_000_000_000
@@ -29,9 +34,9 @@ class Sketch(msgspec.Struct, omit_defaults=True):
     The sum is an integer so that adding many sketches gives the same in any order.
     """
 
-    count: int = 0
-    sum_ns: int = 0
-    buckets: dict[int, int] = {}
+    count: Count = 0
+    sum_ns: Count = 0
+    buckets: dict[Index, Count] = {}
 
     def add(self, seconds: float) -> None:
         """Count one duration; negative ones (a clock fault) count as the smallest."""
@@ -67,7 +72,7 @@ class Sketch(msgspec.Struct, omit_defaults=True):
 
         Within 1 % of the true one; None when nothing was counted.
         """
-        if self.count == 0:
+        if self.count == 0 or not self.buckets:
             return None
         rank = q * (self.count - 1)
         seen = 0

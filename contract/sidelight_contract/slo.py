@@ -12,6 +12,8 @@ from typing import Annotated
 
 import msgspec
 
+from sidelight_contract.sketch import Count
+
 ALL = "all"
 """All that is configured holds (goodput)."""
 SLOS = ("ttft", "tpot", "e2e", "errors", ALL)
@@ -58,8 +60,8 @@ class SloSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 class SloCount(msgspec.Struct, array_like=True):
     """Requests that kept to something, and those that did not."""
 
-    good: int = 0
-    bad: int = 0
+    good: Count = 0
+    bad: Count = 0
 
     @property
     def requests(self) -> int:
@@ -118,8 +120,8 @@ class SloHistory(msgspec.Struct, omit_defaults=True):
 
     def shift(self, seconds: float) -> None:
         """Tell it by a clock that is so much ahead; to the nearest slice."""
-        for length, ring in self.rings.items():
-            for part in ring:
+        for length in RINGS:
+            for part in self.rings.get(length, ()):
                 part.number += round(seconds / length)
 
     def merge(self, other: "SloHistory") -> None:

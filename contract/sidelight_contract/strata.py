@@ -20,6 +20,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from sidelight_contract.sketch import Count
+
 PROMPT_BOUNDS = (128, 512, 2048, 8192, 32768)
 """Tokens, each bucket with its upper bound."""
 OUTPUT_BOUNDS = (16, 64, 256, 1024, 4096)
@@ -45,9 +47,9 @@ Key = tuple[str, int, int, int, int]
 class LogSums(msgspec.Struct, array_like=True):
     """How many durations, the sum of their logarithms, and of the squares of these."""
 
-    count: int = 0
+    count: Count = 0
     total: int = 0
-    squares: int = 0
+    squares: Count = 0
 
     def take(self, seconds: float | None) -> None:
         """Count one duration; None is none."""
@@ -72,8 +74,8 @@ class Stratum(msgspec.Struct, array_like=True):
     output: int
     streamed: int
     concurrency: int
-    requests: int = 0
-    failed: int = 0
+    requests: Count = 0
+    failed: Count = 0
     """Of them, those that failed through the engine's fault."""
     time_to_first_token: LogSums = msgspec.field(default_factory=LogSums)
     time_per_output_token: LogSums = msgspec.field(default_factory=LogSums)

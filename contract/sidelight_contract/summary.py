@@ -7,7 +7,7 @@ Rules:
    Readers ignore fields they do not know.
 """
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -20,6 +20,10 @@ from sidelight_contract.strata import Strata
 SUMMARY_VERSION = 1
 MAX_SUMMARY_BYTES = 4 * 1024 * 1024
 """A reader refuses more: 32 models x 16 operations x 4 full sketches stay well below it."""
+
+
+Time = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""Seconds; later than the end of the year 9999 is nobody's clock."""
 
 
 def add_counts(mine: dict[str, int], theirs: dict[str, int]) -> None:
@@ -251,7 +255,7 @@ class SidecarState(msgspec.Struct, omit_defaults=True):
 
     release: str
     """Sidelight's version, such as `0.1.0`."""
-    started_at: float
+    started_at: Time
     """Unix seconds at which this observer began to count."""
     boot_id: str
     """Changes when the observer restarts, and with it everything in `total` starts from zero."""
@@ -277,9 +281,9 @@ class Summary(msgspec.Struct):
     """The whole answer: `window` covers the last `window_seconds`, `total` all there was."""
 
     sidecar: SidecarState
-    generated_at: float
+    generated_at: Time
     """Unix seconds."""
-    window_seconds: float
+    window_seconds: Time
     """How much time `window` covers; shorter than the setting right after a start."""
     window: list[Traffic]
     total: list[Traffic]
