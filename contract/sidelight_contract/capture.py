@@ -11,6 +11,13 @@ from typing import Annotated
 import msgspec
 
 MAX_PER_MINUTE = 100_000
+DETECTORS = (
+    "private-key", "jwt", "api-key", "iban", "card", "us-ssn", "de-tax-id", "fr-nir", "pl-pesel",
+    "be-national-number", "no-fnr", "ch-ahv", "kr-rrn", "cn-resident-id", "br-cpf",
+    "it-codice-fiscale", "br-cnpj", "es-nie", "uk-nino", "ca-sin", "au-tfn", "nl-bsn", "uk-nhs",
+    "se-personnummer", "in-aadhaar", "es-dni", "email", "ip-address", "phone", "credential",
+)  # fmt: skip
+"""Those that are built in; docs/redaction.md says what each finds."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 

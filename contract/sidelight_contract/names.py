@@ -105,6 +105,10 @@ class ConditionType(StrEnum):
     """The pods of each version are alike in all that is known of their engines."""
     VERDICT = "Verdict"
     """The candidate version is as good as the baseline: True to promote, False to roll back."""
+    CAPTURED = "Captured"
+    """Requests become records as `spec.capture` asks, with the payloads that it asks for."""
+    EXPORTED = "Exported"
+    """Every record reaches every sink of `spec.export`."""
 
 
 class Reason(StrEnum):
@@ -219,6 +223,16 @@ class Reason(StrEnum):
     HOLD = "Hold"
     ROLLBACK = "Rollback"
     NEED_MORE_DATA = "NeedMoreData"
+
+    # what becomes of records
+    METADATA_ONLY = "MetadataOnly"
+    PAYLOADS_REDACTED = "PayloadsRedacted"
+    PAYLOADS_FULL = "PayloadsFull"
+    FULL_NOT_ALLOWED = "FullNotAllowed"
+    REDACTION_REFUSED = "RedactionRefused"
+    RECORDS_DELIVERED = "RecordsDelivered"
+    RECORDS_LOST = "RecordsLost"
+    SINK_DOWN = "SinkDown"
 
     # why the circuit breaker opened
     PODS_REJECTED = "PodsRejected"

@@ -6,29 +6,15 @@ CEL rule (`x-kubernetes-validations`), so that the API server refuses with a sen
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field
 
 from sidelight_contract.engines import EngineType
 from sidelight_contract.names import LABEL_VERSION, MAX_ENGINE_PORTS, RESERVED_PORTS
+from sidelight_contract.resource import Resource, cel
 from sidelight_contract.slo import FAULTS
-
-
-class Resource(BaseModel):
-    """Base of everything in the resource: camelCase on the wire, unknown fields refused."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
-    )
-
-
-def cel(*rules: tuple[str, str]) -> dict[str, Any]:
-    """The schema extension for CEL rules, each a pair of expression and sentence."""
-    return {
-        "x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]
-    }
+from sidelight_contract.spec_capture import Capture, Export
 
 
 class SelectorOperator(StrEnum):
@@ -524,4 +510,15 @@ class ObservedModelSpec(Resource):
         default=None,
         description="Hold one version against another on matched traffic (docs/verdict.md). "
         "Absent (default): nothing is compared.",
+    )
+    capture: Capture = Field(
+        default_factory=Capture,
+        description="Which requests become records, and what of their payload (docs/privacy.md). "
+        "Sidecars take a change at once. Default: metadata alone, and only where `export` has "
+        "sinks.",
+    )
+    export: Export = Field(
+        default_factory=Export,
+        description="Where records go (docs/sinks.md). Pods that run take a new sink at once, but "
+        "its Secret and volumes only when they are made anew.",
     )

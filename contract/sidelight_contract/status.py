@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from sidelight_contract.spec import Resource
+from sidelight_contract.resource import Resource
 
 MAX_VERSIONS = 10
 MAX_NAMED_PODS = 20

@@ -250,6 +250,55 @@ class RelayCounters(msgspec.Struct, omit_defaults=True):
     """Connections beyond the number that is followed at once."""
 
 
+class SinkReport(msgspec.Struct, omit_defaults=True):
+    """One sink, over the sidecars that ship to it."""
+
+    sidecars: int = 0
+    down: int = 0
+    """Sidecars that take it to be down."""
+    delivered: int = 0
+    refused: int = 0
+    lost: int = 0
+    """Records that went before the sink had them."""
+    waiting: int = 0
+    lag_seconds: float = 0.0
+    """How long the oldest record has waited, of all."""
+    why: str = ""
+    """Why the last try failed, of one of them."""
+
+    def merge(self, other: "SinkReport") -> None:
+        """Add all of `other`."""
+        for name in ("sidecars", "down", "delivered", "refused", "lost", "waiting"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.lag_seconds = max(self.lag_seconds, other.lag_seconds)
+        self.why = max(self.why, other.why)
+
+
+class CaptureReport(msgspec.Struct, omit_defaults=True):
+    """What becomes of records. Bounded: eight sinks, and words of ours."""
+
+    sidecars: int = 0
+    """That are to capture."""
+    records: int = 0
+    dropped: dict[str, int] = {}
+    """Exchanges that were to become records and did not, by reason."""
+    left_out: dict[str, int] = {}
+    """Bodies without content, by reason."""
+    refused: str = ""
+    """Why the settings cannot be used, of one of them: then no payload is recorded."""
+    sinks: dict[str, SinkReport] = {}
+
+    def merge(self, other: "CaptureReport") -> None:
+        """Add all of `other`."""
+        self.sidecars += other.sidecars
+        self.records += other.records
+        add_counts(self.dropped, other.dropped)
+        add_counts(self.left_out, other.left_out)
+        self.refused = max(self.refused, other.refused)
+        for name, sink in other.sinks.items():
+            self.sinks.setdefault(name, SinkReport()).merge(sink)
+
+
 class SidecarState(msgspec.Struct, omit_defaults=True):
     """Who is speaking."""
 
@@ -292,6 +341,7 @@ class Summary(msgspec.Struct):
     strata: Strata = msgspec.field(default_factory=Strata)
     """Since the start; only for who asks for `/summary?strata=1`, for it may be 400 kB."""
     slo: SloReport = msgspec.field(default_factory=SloReport)
+    capture: CaptureReport = msgspec.field(default_factory=CaptureReport)
     autopsies: list[Autopsy] = []
     """Of the slowest and the failed of the window; `autopsy.worst` merges them."""
     version: int = SUMMARY_VERSION

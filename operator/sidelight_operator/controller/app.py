@@ -78,6 +78,7 @@ async def _main(settings: Settings) -> None:
             installed=Installed(__version__, settings.sidecar_image, _now()),
             clock=_now,
             models_at_once=settings.models_at_once,
+            allow_full=settings.allow_full_payloads,
             metrics=metrics,
             tokens=own.tokens,
             injection=injection_settings(settings),

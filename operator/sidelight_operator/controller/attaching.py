@@ -120,7 +120,7 @@ class Attaching:
         """Tell the taps that answered with another configuration than the model's what it is now.
         One that refused it is not told the same again.
         """
-        config = sidecar_config(model)
+        config = sidecar_config(model, ships=False)
         async with asyncio.TaskGroup() as tasks:
             for uid, tap in self._known.get(model.uid, {}).items():
                 answer = answers.get(uid)
@@ -155,7 +155,7 @@ class Attaching:
         chosen = self._plan(model, candidates, pods, answers)
         why = dict(chosen.why)
         if (pod := chosen.next) is not None:
-            config = encode_config(sidecar_config(model)).decode()
+            config = encode_config(sidecar_config(model, ships=False)).decode()
             facts = NamespaceFacts(dict(namespace_labels))
             target = Target(model.namespace, facts, self._settings, config, credentials.accepted)
             refused = await add_tap(self._kube, pod, target)

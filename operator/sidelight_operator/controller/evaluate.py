@@ -27,6 +27,7 @@ from sidelight_operator.controller import comparing
 from sidelight_operator.controller.agreement import metrics_agree
 from sidelight_operator.controller.autopsies import autopsy_statuses
 from sidelight_operator.controller.breaker import Breaker
+from sidelight_operator.controller.capturing import capture_conditions
 from sidelight_operator.controller.consistency import version_consistent
 from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.ended import versions_before, with_untold
@@ -97,6 +98,7 @@ def evaluate(
     told: AbstractSet[tuple[str, Reason]] = frozenset(),
     compare: CompareStatus | None = None,
     objectives: Objectives | None = None,
+    allow_full: bool = False,
 ) -> Evaluation:
     """Judge one model's round.
 
@@ -111,6 +113,7 @@ def evaluate(
         told: pods and reasons of which an Event was made in an earlier round.
         compare: the comparison of versions after this round.
         objectives: how requests do against `spec.slo`.
+        allow_full: whether payloads may be recorded as they pass.
     """
     refusals = {pod.uid: _refusal(model, pod, answers) for pod in pods}
     missing = [(pod, why) for pod in pods if (why := refusals[pod.uid]) is not None]
@@ -135,6 +138,7 @@ def evaluate(
         ),
         *(objectives.condition if objectives else ()),
         *comparing.verdict_condition(compare),
+        *capture_conditions(model, (s for _, s in answered), allow_full=allow_full),
     )
     status = ObservedModelStatus(
         observed_generation=model.generation,

@@ -12,8 +12,10 @@ import msgspec
 
 from sidelight_contract import names
 from sidelight_contract.config import SidecarConfig, encode_config
+from sidelight_contract.export import ExportSettings
 from sidelight_contract.names import Reason
 from sidelight_contract.spec import TokenizerUse
+from sidelight_operator.controller.capturing import capture_settings, export_settings
 from sidelight_operator.controller.models import Model
 from sidelight_operator.controller.objectives import settings_of
 from sidelight_operator.controller.pods import Refusal
@@ -26,9 +28,17 @@ class NotOursError(Exception):
     """An object with our name belongs to somebody else."""
 
 
-def sidecar_config(model: Model, accepted: Sequence[str] = ()) -> SidecarConfig:
-    """The configuration of the model's sidecars, which accept tokens with these hashes; its
-    revision is a hash of the rest.
+def sidecar_config(
+    model: Model, accepted: Sequence[str] = (), *, allow_full: bool = False, ships: bool = True
+) -> SidecarConfig:
+    """The configuration of the model's sidecars; its revision is a hash of all but the tokens.
+
+    Args:
+        model: whose.
+        accepted: hashes of the tokens that they accept.
+        allow_full: whether payloads may be recorded as they pass.
+        ships: whether these sidecars have what shipping needs: a tap attached to a running pod has
+            neither Secrets nor room on disk.
     """
     assert model.spec is not None
     engine, slo = model.spec.engine, model.spec.slo
@@ -38,16 +48,20 @@ def sidecar_config(model: Model, accepted: Sequence[str] = ()) -> SidecarConfig:
         engine=str(engine.type),
         tokenizer="Auto" if engine.tokenizer is TokenizerUse.AUTO else "Never",
         slo=settings_of(slo) if slo else None,
+        capture=capture_settings(model, allow_full=allow_full),
+        export=export_settings(model) if ships else ExportSettings(),
         summary_tokens=list(accepted),
     )
     revision = hashlib.sha256(encode_config(config)).hexdigest()[:_REVISION_LENGTH]
     return msgspec.structs.replace(config, revision=revision)
 
 
-async def ensure_config(kube: KubeClient, model: Model, accepted: Sequence[str]) -> Refusal | None:
+async def ensure_config(
+    kube: KubeClient, model: Model, accepted: Sequence[str], *, allow_full: bool = False
+) -> Refusal | None:
     """Make sure that it is there and right; what went wrong, None when nothing did."""
     try:
-        await _ensure(kube, model, accepted)
+        await _ensure(kube, model, sidecar_config(model, accepted, allow_full=allow_full))
     except NotOursError as error:
         return Refusal(Reason.NAME_TAKEN, str(error))
     except KubeError as error:
@@ -55,9 +69,9 @@ async def ensure_config(kube: KubeClient, model: Model, accepted: Sequence[str])
     return None
 
 
-async def _ensure(kube: KubeClient, model: Model, accepted: Sequence[str]) -> None:
+async def _ensure(kube: KubeClient, model: Model, config: SidecarConfig) -> None:
     name = names.config_name(model.name)
-    data = {names.CONFIG_KEY: encode_config(sidecar_config(model, accepted)).decode()}
+    data = {names.CONFIG_KEY: encode_config(config).decode()}
     found = await kube.get_config_map(model.namespace, name)
     if found is None:
         body = {"apiVersion": "v1", "kind": "ConfigMap", **_metadata(model), "data": data}

@@ -59,11 +59,13 @@ class Reconciler:
         metrics: Metrics | None = None,
         injection: InjectionSettings | None = None,
         ended: Callable[[], None] = lambda: None,
+        allow_full: bool = False,
     ) -> None:
         self._kube = kube
         self._collector = collector
         self._plan = plan
         self._installed = installed
+        self._allow_full = allow_full
         self._clock = clock
         self._slots = asyncio.Semaphore(models_at_once)
         self._ended = ended
@@ -152,7 +154,9 @@ class Reconciler:
             self.scrapes.saw(model.uid, ())
         else:
             tokens = self._tokens(model.uid, self._clock())
-            problem = await ensure_config(self._kube, model, tokens.accepted)
+            problem = await ensure_config(
+                self._kube, model, tokens.accepted, allow_full=self._allow_full
+            )
             facts = await self._namespaces.facts_of(model.namespace)
             seen, breaker = await self._look(model, neighbours, facts)
             self.scrapes.saw(model.uid, scraped_of(model.namespace, seen.pods))
@@ -172,7 +176,7 @@ class Reconciler:
         result = evaluate(
             model, seen.pods, answers, self._clock(),
             breaker=breaker, rollout=rollout, problem=problem, told=told, compare=compare,
-            objectives=objectives,
+            objectives=objectives, allow_full=self._allow_full,
         )  # fmt: skip
         self._count(model, len(seen.pods), result)
         # Events first: what the status says already would not be told by a controller that comes

@@ -20,6 +20,8 @@ class Settings:
     log_level: str
     installation: Installation | None = None
     """None: outside a cluster, Sidelight's own objects are not looked after."""
+    allow_full_payloads: bool = False
+    """Whether an ObservedModel may have payloads recorded as they pass."""
     namespaces: tuple[str, ...] = ()
     """The only ones that are watched; none: all."""
     models_at_once: int = 8
@@ -53,6 +55,7 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
     add("--keep-certificates", "true", "make the webhook's certificates", _flag)
     add("--keep-namespaces", "true", "tell the API server which namespaces to ask for", _flag)
     add("--watch-namespaces", "", "the only namespaces to watch, with commas; empty: all", _names)
+    add("--allow-full-payloads", "false", "let payloads be recorded unmasked", _flag)
     add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     found = parser.parse_args(argv)
     if not found.interval > 0:
@@ -68,6 +71,7 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
             found.namespace, found.name,
             keeps_certificates=found.keep_certificates, keeps_namespaces=found.keep_namespaces,
         ) if found.namespace else None,
+        allow_full_payloads=found.allow_full_payloads,
         namespaces=found.watch_namespaces,
     )  # fmt: skip
 

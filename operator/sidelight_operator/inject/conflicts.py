@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from sidelight_contract import names
 from sidelight_contract.names import InterceptionMode, OwnPorts, Reason
 from sidelight_operator.inject.detect import Found
+from sidelight_operator.inject.export import is_ours
 from sidelight_operator.inject.types import InjectionSettings, Json, RefusedError
 
 _STATIC = "kubernetes.io/config.mirror"
@@ -59,7 +60,7 @@ def _check_names(spec: Json) -> None:
     for keys in (("containers", "initContainers"), ("volumes",)):
         seen: set[object] = set()
         for key, name in ((k, entry.get("name")) for k in keys for entry in spec.get(k) or ()):
-            if name in _OWN_NAMES:
+            if name in _OWN_NAMES or is_ours(str(name)):
                 raise RefusedError(
                     Reason.NAME_TAKEN,
                     f"the pod has an entry {name} of its own in {key}; rename it",

@@ -75,7 +75,9 @@ def _decide(
     found = find_engine(containers, model.spec.engine, labels)
     container = next(one for one in containers if one.get("name") == found.container)
     weights = weights_of(pod, container, found) if model.spec.version.read_weights else NONE_ASKED
-    scene = Scene(pod, container, found, namespace, model.name, settings, weights)
+    scene = Scene(
+        pod, container, found, namespace, model.name, settings, model.spec, weights
+    )  # fmt: skip
     choice = choose(model.spec.interception.mode, scene)
     _inject(scene, choice)
     return Decision(
@@ -96,10 +98,10 @@ def _inject(scene: Scene, choice: Choice) -> None:
     ports = change_containers(scene, choice.mode, own, editor)
     added = added_containers(scene, choice.mode, own, ports)
     # Of what is asked for: bounds that come later make no pod outdated.
-    word = config_hash(added, volumes(model))
+    word = config_hash(added, volumes(model, scene.spec.export))
     for one in added:
         one["resources"] = fitted(one["resources"], scene.namespace)
-    _add(pod["spec"], added, model, settings)
+    _add(pod["spec"], added, volumes(model, scene.spec.export), settings)
     record = InjectionRecord(
         release=__version__, model=model, mode=choice.mode.value,
         mode_reason=choice.reason.value, mode_message=choice.message,
@@ -112,14 +114,14 @@ def _inject(scene: Scene, choice: Choice) -> None:
     _mark(pod, record)
 
 
-def _add(spec: Json, added: list[Json], model: str, settings: InjectionSettings) -> None:
+def _add(spec: Json, added: list[Json], more: list[Json], settings: InjectionSettings) -> None:
     before, sidecar = added[:-1], added[-1]
     if settings.native_sidecar:
         before = added
     else:
         spec["containers"] = [sidecar, *spec["containers"]]
     spec["initContainers"] = [*before, *(spec.get("initContainers") or ())]
-    spec["volumes"] = [*(spec.get("volumes") or ()), *volumes(model)]
+    spec["volumes"] = [*(spec.get("volumes") or ()), *more]
     if not spec["initContainers"]:
         del spec["initContainers"]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sidelight_contract.spec import ObservedModelSpec
 from sidelight_operator.inject.detect import Found
 from sidelight_operator.inject.types import InjectionSettings, Json, NamespaceFacts
 from sidelight_operator.inject.weights import NONE_ASKED, Weights
@@ -19,4 +20,6 @@ class Scene:
     model: str
     """The ObservedModel's name."""
     settings: InjectionSettings
+    spec: ObservedModelSpec
+    """The ObservedModel's."""
     weights: Weights = NONE_ASKED

@@ -4,8 +4,15 @@ from collections.abc import Sequence
 
 from sidelight_contract import names
 from sidelight_contract.names import InterceptionMode, OwnPorts
+from sidelight_contract.spec_capture import Export
 from sidelight_operator.inject.bind import Bind
 from sidelight_operator.inject.detect import Found
+from sidelight_operator.inject.export import (
+    export_environment,
+    export_mounts,
+    export_volumes,
+    memory,
+)
 from sidelight_operator.inject.scene import Scene
 from sidelight_operator.inject.types import Json
 
@@ -26,10 +33,12 @@ def sidecar_container(
     """The sidecar. It has no probe: nothing about it may hold up or restart the engine; readiness
     is the engine's own probe, which goes through it.
     """
-    settings, engine = scene.settings, scene.found
+    settings, engine, export = scene.settings, scene.found, scene.spec.export
+    labels = (scene.pod.get("metadata") or {}).get("labels") or {}
+    request, limit = memory(settings, export)
     resources = {
-        "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
-        "limits": {"memory": settings.memory_limit},
+        "requests": {"cpu": settings.cpu_request, "memory": request},
+        "limits": {"memory": limit},
     }
     container: Json = {
         "name": names.SIDECAR_CONTAINER,
@@ -39,7 +48,10 @@ def sidecar_container(
             "run", *_path(mode, own, engine), "--admin", f"*:{own.admin}",
             "--config", names.CONFIG_FILE,
         ],
-        "env": [*_environment(scene.model, mode, engine), *scene.weights.environment()],
+        "env": [
+            *_environment(scene.model, mode, engine), *scene.weights.environment(),
+            *export_environment(scene.spec, labels),
+        ],
         "ports": [
             *ports,
             {"name": names.ADMIN_PORT_NAME, "containerPort": own.admin, "protocol": "TCP"},
@@ -52,7 +64,7 @@ def sidecar_container(
         "volumeMounts": [
             {"name": names.CONFIG_VOLUME, "mountPath": names.CONFIG_DIRECTORY, "readOnly": True},
             _no_service_account(),
-            *scene.weights.mounts(),
+            *scene.weights.mounts(), *export_mounts(export),
         ],
     }  # fmt: skip
     if settings.native_sidecar:
@@ -82,10 +94,12 @@ def redirect_container(scene: Scene, own: OwnPorts) -> Json:
     }  # fmt: skip
 
 
-def volumes(model: str) -> list[Json]:
-    """The configuration: optional, so that a pod starts before the controller made it."""
-    name = names.config_name(model)
-    return [{"name": names.CONFIG_VOLUME, "configMap": {"name": name, "optional": True}}]
+def volumes(model: str, export: Export) -> list[Json]:
+    """The configuration: optional, so that a pod starts before the controller made it; and what
+    shipping needs.
+    """
+    config = {"name": names.config_name(model), "optional": True}
+    return [{"name": names.CONFIG_VOLUME, "configMap": config}, *export_volumes(export)]
 
 
 def _path(mode: InterceptionMode, own: OwnPorts, engine: Found) -> list[str]:

@@ -3,6 +3,7 @@
 from sidelight_contract import names
 from sidelight_contract.injection import InjectionRecord, decode_record
 from sidelight_operator.inject.edits import undo
+from sidelight_operator.inject.export import is_ours
 from sidelight_operator.inject.types import Json
 
 _CONTAINERS = frozenset({names.SIDECAR_CONTAINER, names.INIT_CONTAINER})
@@ -22,7 +23,12 @@ def strip(pod: Json) -> None:
         ("initContainers", _CONTAINERS), ("containers", _CONTAINERS), ("volumes", _VOLUMES),
     ):  # fmt: skip
         if key in spec:
-            spec[key] = [entry for entry in spec[key] or () if entry.get("name") not in own]
+            spec[key] = [
+                entry
+                for entry in spec[key] or ()
+                if entry.get("name") not in own
+                and not (key == "volumes" and is_ours(str(entry.get("name"))))
+            ]
             if not spec[key]:
                 del spec[key]
     _undo_edits(spec, record)

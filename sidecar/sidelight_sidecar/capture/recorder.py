@@ -32,6 +32,10 @@ class Redacted(NamedTuple):
 class Redactor(Protocol):
     """Masks the bodies of one exchange."""
 
+    @property
+    def refused(self) -> str:
+        """Why the settings cannot be used; empty: they can."""
+
     def __call__(self, captured: Captured) -> Redacted:
         """Return what may be passed on."""
 
@@ -97,6 +101,7 @@ class Recorder:
             dropped=counts.dropped,
             left_out=counts.left_out,
             findings=counts.findings,
+            refused=self._redact.refused,
             spool_bytes=self._spool.size,
             spool_damaged=damaged,
             sinks=dict(sinks),

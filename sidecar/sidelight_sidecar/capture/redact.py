@@ -10,10 +10,13 @@ from sidelight_sidecar.capture.content.limits import DEFAULT
 from sidelight_sidecar.capture.content.rules import Rules
 from sidelight_sidecar.capture.mask.registry import DETECTORS
 from sidelight_sidecar.capture.mask.text import TextMasker
-from sidelight_sidecar.capture.recorder import Redacted
+from sidelight_sidecar.capture.recorder import Redacted, Redactor
 from sidelight_sidecar.coding import CodingError, decoder_for
 from sidelight_sidecar.records.handover import Captured, Payload
 from sidelight_sidecar.records.record import Body
+
+SETTINGS_REFUSED = "settings_refused"
+MAX_REFUSED = 300
 
 
 class Redaction:
@@ -22,6 +25,8 @@ class Redaction:
     Raises:
         ValueError: a pattern of the user's own cannot be used, or a detector is not known.
     """
+
+    refused = ""
 
     def __init__(self, settings: CaptureSettings) -> None:
         redaction = settings.redaction
@@ -50,6 +55,29 @@ class Redaction:
             _body(captured.response, found.answer),
             found.findings,
         )
+
+
+class LeaveOut:
+    """Passes no payload on: nobody can say what is to be masked."""
+
+    def __init__(self, refused: str) -> None:
+        self.refused = refused[:MAX_REFUSED]
+
+    def __call__(self, captured: Captured) -> Redacted:
+        """No payload."""
+        return Redacted(_without(captured.request), _without(captured.response))
+
+
+def _without(payload: Payload) -> Body:
+    return Body(payload.media_type, payload.size, left_out=SETTINGS_REFUSED)
+
+
+def redactor_for(settings: CaptureSettings) -> Redactor:
+    """What masks by these settings; where they are wrong, one that leaves all out and says why."""
+    try:
+        return Redaction(settings)
+    except ValueError as error:
+        return LeaveOut(str(error))
 
 
 def _decoded(payload: Payload) -> Passed:

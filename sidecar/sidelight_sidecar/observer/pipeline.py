@@ -1,6 +1,7 @@
 """The whole pipeline: frames in, metrics and a summary out. Pure: time comes with the frames."""
 
 import hashlib
+from collections.abc import Callable
 
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -9,7 +10,7 @@ from sidelight_contract.capture import Payloads
 from sidelight_contract.config import SidecarConfig
 from sidelight_contract.identity import RuntimeIdentity
 from sidelight_contract.strata import Strata
-from sidelight_contract.summary import SidecarState, Summary
+from sidelight_contract.summary import CaptureReport, SidecarState, Summary
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
@@ -92,6 +93,8 @@ class Pipeline:
         self._found_engine = "Auto"
         self._set_engine()
         self._set_capture()
+        self.capture_report: Callable[[], CaptureReport] = CaptureReport
+        """What is told of captured records; whoever has the capture process sets it."""
 
     def feed(self, frames: list[Frame]) -> None:
         """Take frames in their order."""
@@ -189,5 +192,6 @@ class Pipeline:
             reconciliation=reconciliation_of(self.reconciler),
             strata=self.strata.told() if strata else Strata(),
             slo=self.slo.told(now_ns, history=slo_history),
+            capture=self.capture_report(),
             autopsies=self.autopsies.told(now_ns, self._offset_ns),
         )

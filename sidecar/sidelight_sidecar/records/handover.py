@@ -74,6 +74,8 @@ class CaptureState(msgspec.Struct, omit_defaults=True, frozen=True, tag="state")
     """Bodies without content, by reason."""
     findings: dict[str, int] = {}
     """What was masked, by detector."""
+    refused: str = ""
+    """Why the settings cannot be used: then no payload is recorded."""
     spool_bytes: int = 0
     spool_damaged: int = 0
     sinks: dict[str, SinkState] = {}

@@ -1,9 +1,12 @@
 """Has the capture process run as the configuration in force says."""
 
 import asyncio
+from functools import partial
 
+from sidelight_contract.summary import CaptureReport, SinkReport
 from sidelight_sidecar import __version__
 from sidelight_sidecar.observer.capture.child import CaptureChild
+from sidelight_sidecar.observer.capture.offers import Offers
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.records.handover import Settings
 from sidelight_sidecar.records.record import Origin
@@ -28,10 +31,35 @@ def settings_for(pipeline: Pipeline, pod: Origin) -> Settings | None:
     return Settings(config.capture, config.export, origin)
 
 
+def report_of(offers: Offers, child: CaptureChild) -> CaptureReport:
+    """What the summary tells; nothing where there are no sinks."""
+    if offers.give is None:
+        return CaptureReport()
+    state = child.state
+    sinks = {
+        name: SinkReport(
+            sidecars=1,
+            down=int(sink.down),
+            delivered=sink.delivered,
+            refused=sink.refused,
+            lost=sink.lost,
+            waiting=sink.waiting,
+            lag_seconds=sink.lag_seconds,
+            why=sink.why,
+        )
+        for name, sink in state.sinks.items()
+    }
+    dropped = dict(state.dropped)
+    if offers.no_room:
+        dropped["no_room"] = offers.no_room
+    return CaptureReport(1, state.records, dropped, dict(state.left_out), state.refused, sinks)
+
+
 def look(pipeline: Pipeline, child: CaptureChild, pod: Origin) -> None:
     """Act on the configuration in force."""
     settings = settings_for(pipeline, pod)
     child.configure(settings)
+    pipeline.capture_report = partial(report_of, pipeline.offers, child)
     pipeline.offers.give = child.give if settings is not None else None
     if settings is not None:
         pipeline.offers.origin = settings.origin

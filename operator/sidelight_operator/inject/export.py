@@ -1,0 +1,93 @@
+"""What the sidecar needs to ship records (`spec.export`): Secrets, room on disk, and memory.
+
+Rules:
+1. A Secret is optional: a pod starts without it, and the sink is down until a new pod has it.
+2. Volumes are emptyDirs, which every user may write to; a PersistentVolumeClaim that the sidecar's
+   user may not write to is nothing that a pod of others could be changed for. Their size limits,
+   past which the kubelet would evict the pod, are twice what the sidecar allows itself.
+3. Without sinks nothing is added.
+"""
+
+from collections.abc import Mapping
+from math import ceil
+
+from sidelight_contract.export import FILES_DIRECTORY, SECRETS_DIRECTORY, SPOOL_DIRECTORY
+from sidelight_contract.spec import ObservedModelSpec
+from sidelight_contract.spec_capture import Export
+from sidelight_operator.inject.limits import amount
+from sidelight_operator.inject.types import InjectionSettings, Json
+
+PREFIX = "sidelight-export-"
+"""Of the volumes' names."""
+VERSION_VARIABLE = "SIDELIGHT_VERSION"
+_MIB = 1 << 20
+_MARGIN = 64 * _MIB
+_SPOOL = f"{PREFIX}spool"
+
+
+def export_volumes(export: Export) -> list[Json]:
+    """The pod's."""
+    found: list[Json] = []
+    for sink in export.sinks:
+        if sink.secret_ref is not None:
+            secret = {"secretName": sink.secret_ref.name, "optional": True, "defaultMode": 0o444}
+            found.append({"name": _secret(sink.name), "secret": secret})
+        if sink.file is not None:
+            found.append(_room(_file(sink.name), sink.file.max_bytes))
+    if export.sinks and export.spool.disk_bytes:
+        found.append(_room(_SPOOL, export.spool.disk_bytes))
+    return found
+
+
+def export_mounts(export: Export) -> list[Json]:
+    """The sidecar's."""
+    found: list[Json] = []
+    for sink in export.sinks:
+        if sink.secret_ref is not None:
+            path = f"{SECRETS_DIRECTORY}/{sink.name}"
+            found.append({"name": _secret(sink.name), "mountPath": path, "readOnly": True})
+        if sink.file is not None:
+            path = f"{FILES_DIRECTORY}/{sink.name}"
+            found.append({"name": _file(sink.name), "mountPath": path})
+    if export.sinks and export.spool.disk_bytes:
+        found.append({"name": _SPOOL, "mountPath": SPOOL_DIRECTORY})
+    return found
+
+
+def export_environment(spec: ObservedModelSpec, labels: Mapping[str, str]) -> list[Json]:
+    """The version that records tell, by the pod's labels."""
+    if not spec.export.sinks:
+        return []
+    version = next((labels[name] for name in spec.version.labels if labels.get(name)), "")
+    return [{"name": VERSION_VARIABLE, "value": version}] if version else []
+
+
+def memory(settings: InjectionSettings, export: Export) -> tuple[str, str]:
+    """Request and limit of the sidecar's memory: with sinks, the capture process has its own."""
+    if not export.sinks:
+        return settings.memory_request, settings.memory_limit
+    return (
+        _sum(settings.memory_request, settings.capture_memory_request),
+        _sum(settings.memory_limit, settings.capture_memory_limit),
+    )
+
+
+def is_ours(volume: str) -> bool:
+    """Whether a volume of this name is one of these."""
+    return volume.startswith(PREFIX)
+
+
+def _sum(first: str, second: str) -> str:
+    return f"{ceil((amount(first) + amount(second)) / _MIB)}Mi"
+
+
+def _room(name: str, size: int) -> Json:
+    return {"name": name, "emptyDir": {"sizeLimit": f"{ceil((2 * size + _MARGIN) / _MIB)}Mi"}}
+
+
+def _secret(sink: str) -> str:
+    return f"{PREFIX}secret-{sink}"[:63]
+
+
+def _file(sink: str) -> str:
+    return f"{PREFIX}file-{sink}"[:63]
