@@ -25,8 +25,22 @@ _NO_ADDRESS = compiled(
 _BACK_BYTES = 20
 
 
-class Addresses:
-    """Finds addresses of both versions."""
+class AddressesV4:
+    """Finds addresses of version 4."""
+
+    names = ("ip-address",)
+    pattern = _V4
+
+    def __init__(self, wanted: Collection[str]) -> None:
+        del wanted  # it has one name only
+
+    def find(self, data: bytes) -> Iterator[Finding]:
+        """Yield the findings in folded bytes."""
+        return scan(_V4_PATTERN, data, _judge_v4)
+
+
+class AddressesV6:
+    """Finds addresses of version 6."""
 
     names = ("ip-address",)
 
@@ -35,7 +49,6 @@ class Addresses:
 
     def find(self, data: bytes) -> Iterator[Finding]:
         """Yield the findings in folded bytes."""
-        yield from scan(_V4_PATTERN, data, _judge_v4)
         if b"::" in data or data.count(b":") > 6:
             yield from scan(_V6_PATTERN, data, _judge_v6)
 

@@ -24,6 +24,7 @@ _INVISIBLE = "\u00ad\u034f\u180e\u20e3\ufeff" + "".join(
 )
 # No comma, no full stop of sentences: Chinese text is full of them, and no finding has one.
 _FULL_WIDTH = string.digits + string.ascii_letters + "@._-+/:=()"
+_ZERO_WIDTH_SPACE = "\u200b".encode()
 _MATHEMATICAL = range(0x1D400, 0x1D800)
 _LAST_DIGIT = 0x20000  # no script beyond has digits: what follows is Chinese characters
 
@@ -69,7 +70,7 @@ class Folded:
 
     def __init__(self, text: bytes, data: bytes, *, joined: bool = False) -> None:
         self.data = data
-        self.joined = joined  # something invisible was taken out: what it parted is one now
+        self.joined = joined  # a zero-width space was taken out: what it parted is one now
         self._text = text
         self._at: list[int] = []  # positions in the folded bytes, rising
         self._from: list[int] = []  # the same places in the text's bytes
@@ -113,8 +114,8 @@ def fold(text: str, data: bytes) -> Folded:
         if match is None:
             return Folded(data, folded, joined=joined)
         position, end = match.span()
-        plain = _BYTES[folded[position:end]]
-        folded = folded.replace(folded[position:end], plain)
-        joined = joined or not plain
+        character = folded[position:end]
+        folded = folded.replace(character, _BYTES[character])
+        joined = joined or character == _ZERO_WIDTH_SPACE
     translated = text.translate(_TRANSLATION).encode("utf-8", "surrogatepass")
     return Folded(data, translated, joined=True)

@@ -19,7 +19,8 @@ _LENGTHS = (
 )
 LENGTHS = {entry[:2].encode(): int(entry[2:]) for entry in _LENGTHS.split()}
 
-_PATTERN = compiled(rb"(?i)(?:\b|\\[nrt])[A-Z]{2}\d\d(?:[ -]?[A-Z0-9]){11,30}")
+_SOURCE = rb"(?i)(?:\b|\\[nrt])[A-Z]{2}\d\d(?:[ -]?[A-Z0-9]){11,30}"
+_PATTERN = compiled(_SOURCE)
 # Python's own `re`, on what has at most 68 bytes, and without a choice to go back to.
 _GROUPED = re.compile(rb"(?:[A-Z0-9]{4}[ -])+[A-Z0-9]{1,4}\Z")
 
@@ -28,6 +29,7 @@ class Ibans:
     """Finds account numbers."""
 
     names = ("iban",)
+    pattern = _SOURCE
 
     def __init__(self, wanted: Collection[str]) -> None:
         del wanted  # it has one name only

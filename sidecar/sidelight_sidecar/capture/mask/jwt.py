@@ -12,7 +12,8 @@ from sidelight_sidecar.capture.mask.finding import Finding
 from sidelight_sidecar.capture.mask.scan import Verdict, compiled, scan, token_end
 
 # {" in base64 begins eyJ. A token that was cut off still has its payload, with names and claims.
-_PATTERN = compiled(rb"(?:\b|\\[nrt])eyJ[A-Za-z0-9_-]{8}")
+_SOURCE = rb"(?:\b|\\[nrt])eyJ[A-Za-z0-9_-]{8}"
+_PATTERN = compiled(_SOURCE)
 _RUN = compiled(rb"[A-Za-z0-9_-]*")
 _HEADER_BYTES = 4096
 
@@ -30,6 +31,7 @@ class WebTokens:
     """Finds JSON Web Tokens."""
 
     names = ("jwt",)
+    pattern = _SOURCE
 
     def __init__(self, wanted: Collection[str]) -> None:
         del wanted  # it has one name only

@@ -73,7 +73,8 @@ RULES: dict[str, bytes] = {
     "age": rb"AGE-SECRET-KEY-1[0-9A-Z]{58}",
 }
 
-_PATTERN = compiled(rb"(?:\b|\\[nrt])(?:" + rb"|".join(RULES.values()) + rb")")
+_SOURCE = rb"(?:\b|\\[nrt])(?:" + rb"|".join(RULES.values()) + rb")"
+_PATTERN = compiled(_SOURCE)
 _RUN = compiled(rb"[\w.=~+/-]*")
 _BEGINNING = compiled(rb"[\w.=~+/-]{0,64}")
 _DIGITS = frozenset(b"0123456789")
@@ -84,6 +85,7 @@ class ProviderKeys:
     """Finds keys and tokens by their prefixes."""
 
     names = ("api-key",)
+    pattern = _SOURCE
 
     def __init__(self, wanted: Collection[str]) -> None:
         del wanted  # it has one name only

@@ -46,7 +46,8 @@ _WRITINGS = (
     rb"0[1-9][ -]\d{4}[ -]\d{4}|0[1-9]\d[ -]\d{3,4}[ -]\d{4}|0[1-9]\d\d[ -]\d{3}[ -]\d{3,4}",
     rb"0[1-9]\d{3} \d{3} \d{3}|0[1-9]\d{2,3} \d{6,8}|0[1-9]\d{2,3} \d{3} \d\d \d\d",
 )
-_PATTERN = compiled(HEAD + rb"(?:" + rb"|".join(_WRITINGS) + rb")\b")
+_SOURCE = HEAD + rb"(?:" + rb"|".join(_WRITINGS) + rb")\b"
+_PATTERN = compiled(_SOURCE)
 
 # Python's own `re`, on candidates of at most 52 bytes, and linear on any.
 _GROUP = re.compile(rb"\d+")
@@ -56,6 +57,7 @@ class Phones:
     """Finds telephone numbers as they are printed."""
 
     names = ("phone",)
+    pattern = _SOURCE
 
     def __init__(self, wanted: Collection[str]) -> None:
         del wanted  # it has one name only

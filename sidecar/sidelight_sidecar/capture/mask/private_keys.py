@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from sidelight_sidecar.capture.mask.finding import Finding
 from sidelight_sidecar.capture.mask.scan import Verdict, compiled, scan
 
-_PATTERN = compiled(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_SOURCE = rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+_PATTERN = compiled(_SOURCE)
 # Line breaks as they are or escaped, and what programs put around lines.
 _BREAK = rb"(?:[\s\"'+,>|]|\\+[nrt\"])"
 _HEADERS = rb"(?:" + _BREAK + rb"*[A-Za-z][A-Za-z0-9-]{2,40}: [^\r\n\\]{1,200})*"
@@ -24,6 +25,7 @@ class PrivateKeys:
     """Finds private keys, from their first line to their last one or to where they were cut."""
 
     names = ("private-key",)
+    pattern = _SOURCE
 
     def __init__(self, wanted: Collection[str]) -> None:
         del wanted  # it has one name only

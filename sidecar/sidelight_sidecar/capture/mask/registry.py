@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Protocol
 
-from sidelight_sidecar.capture.mask.addresses import Addresses
+from sidelight_sidecar.capture.mask.addresses import AddressesV4, AddressesV6
 from sidelight_sidecar.capture.mask.credentials import Credentials
 from sidelight_sidecar.capture.mask.email import Emails
 from sidelight_sidecar.capture.mask.finding import Finding
@@ -17,15 +17,11 @@ from sidelight_sidecar.capture.mask.numbers.letters import LetterNumbers
 from sidelight_sidecar.capture.mask.numbers.proved import ProvedNumbers
 from sidelight_sidecar.capture.mask.phones import Phones
 from sidelight_sidecar.capture.mask.private_keys import PrivateKeys
+from sidelight_sidecar.capture.mask.together import Patterned, Together
 
 
 class Finder(Protocol):
-    """What searches a text for one or more detectors, in one pass."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the detectors it can be."""
-        ...
+    """What searches a text for one or more detectors."""
 
     def find(self, data: bytes) -> Iterator[Finding]:
         """Yield the findings."""
@@ -45,25 +41,35 @@ class Factory(Protocol):
         ...
 
 
-_FINDERS: tuple[Factory, ...] = (
+class PatternedFactory(Factory, Protocol):
+    """The same of a finder whose pattern can be searched together with others."""
+
+    def __call__(self, wanted: Collection[str]) -> PatternedFinder:
+        """Make it."""
+        ...
+
+
+class PatternedFinder(Finder, Patterned, Protocol):
+    """A finder with a pattern."""
+
+
+_TOGETHER: tuple[PatternedFactory, ...] = (
     PrivateKeys,
     WebTokens,
     ProviderKeys,
     Ibans,
     ProvedNumbers,
     LetterNumbers,
-    ContextualNumbers,
-    Emails,
-    Addresses,
+    AddressesV4,
     Phones,
-    Credentials,
 )
+# Alone: what has a quicker way to see that there is nothing, or a pattern that finds many words.
+_ALONE: tuple[Factory, ...] = (ContextualNumbers, Emails, AddressesV6, Credentials)
 
 # The order is that of `overlaps.py`: of two that cover the same, the first gives the name.
-DETECTORS: tuple[str, ...] = tuple(
-    dict.fromkeys(name for finder in _FINDERS for name in finder.names if name != "phone")
-)
-DETECTORS = (*DETECTORS[:-1], "phone", DETECTORS[-1])
+_LATE = ("email", "ip-address", "phone", "credential")
+_NAMES = dict.fromkeys(name for factory in (*_TOGETHER, *_ALONE) for name in factory.names)
+DETECTORS: tuple[str, ...] = (*(name for name in _NAMES if name not in _LATE), *_LATE)
 
 
 def finders(wanted: Collection[str]) -> list[Finder]:
@@ -75,4 +81,7 @@ def finders(wanted: Collection[str]) -> list[Finder]:
     unknown = sorted(set(wanted) - set(DETECTORS))
     if unknown:
         raise ValueError(f"no detector is called {unknown[0]!r}; there are: {', '.join(DETECTORS)}")
-    return [finder(wanted) for finder in _FINDERS if set(finder.names) & set(wanted)]
+    chosen = set(wanted)
+    together = [make(wanted) for make in _TOGETHER if chosen & set(make.names)]
+    alone = [make(wanted) for make in _ALONE if chosen & set(make.names)]
+    return [Together(together), *alone] if together else [*alone]

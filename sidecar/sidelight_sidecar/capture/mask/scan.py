@@ -48,8 +48,8 @@ class Pattern(Protocol):
         """Return a match of all."""
 
 
-# RE2's own default is 8 MiB for each pattern. The largest of ours compiles in a tenth of this.
-PATTERN_MEMORY_BYTES = 4 << 20
+# For a pattern and its automata, which grow with the texts seen; RE2's own default is 8 MiB.
+PATTERN_MEMORY_BYTES = 2 << 20
 
 # A finding and where to go on. Behind the candidate, or, if it was none, behind its first part.
 Verdict = tuple[Finding | None, int]
@@ -62,13 +62,13 @@ WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 HEAD = rb"(?:^|[^\w.]|\D\.|\\[nrt])"
 
 
-def compiled(pattern: bytes) -> Pattern:
+def compiled(pattern: bytes, memory_bytes: int = PATTERN_MEMORY_BYTES) -> Pattern:
     """Compile a pattern of bytes."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True
     options.log_errors = False  # or RE2 writes the pattern to the standard error
-    options.max_mem = PATTERN_MEMORY_BYTES
+    options.max_mem = memory_bytes
     result: Pattern = re2.compile(pattern, options)
     return result
 

@@ -96,7 +96,7 @@ class TextMasker:
         for finder in self._finders:
             for start, end, name in finder.find(folded.data):
                 found.append(Finding(*folded.span(start, end), name))
-            if folded.joined:  # an invisible character may part two words as well as a number
+            if folded.joined:  # it may have stood between two words as well as in a number
                 found += finder.find(data)
         for custom in self._custom:
             found += custom.find(data)

@@ -23,7 +23,7 @@ _OMOCODIA = bytes.maketrans(b"LMNPQRSTUV", b"0123456789")
 _CNPJ = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
 _IT_DIGITS = (6, 7, 9, 10, 12, 13, 14)
 
-_PATTERN = compiled(
+_SOURCE = (
     rb"(?:\b|\\[nrt])(?:"
     rb"[A-Z]{6}[0-9L-V]{2}[A-EHLMPRST][0-9L-V]{2}[A-Z][0-9L-V]{3}[A-Z]"
     rb"|[a-z]{6}[0-9]{2}[a-ehlmprst][0-9]{2}[a-z][0-9]{3}[a-z]"
@@ -33,6 +33,7 @@ _PATTERN = compiled(
     rb"|[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-\d\d"
     rb")\b"
 )
+_PATTERN = compiled(_SOURCE)
 
 
 def dni_letter(digits: bytes) -> int:
@@ -100,6 +101,7 @@ class LetterNumbers:
     """Finds national numbers with letters in them."""
 
     names = ("it-codice-fiscale", "fr-nir", "br-cnpj", "es-nie", "uk-nino")
+    pattern = _SOURCE
 
     def __init__(self, wanted: Collection[str]) -> None:
         self._wanted = frozenset(wanted)

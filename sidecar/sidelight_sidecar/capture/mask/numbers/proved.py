@@ -28,7 +28,8 @@ _WRITINGS = (
     rb"\d\d\.\d\d\.\d\d-\d{3}\.\d\d|\d{6}-\d{3}[.-]\d\d|\d{6} \d{5}|\d{6}-[1-8]\d{6}",
     rb"756\.\d{4}\.\d{4}\.\d\d|\d{3}\.\d{3}\.\d{3}-\d\d",
 )
-_PATTERN = compiled(HEAD + rb"(?:" + rb"|".join(_WRITINGS) + rb")\b")
+_SOURCE = HEAD + rb"(?:" + rb"|".join(_WRITINGS) + rb")\b"
+_PATTERN = compiled(_SOURCE)
 
 # Python's own `re`, on candidates of at most 24 bytes, and linear on any.
 _GROUP = re.compile(rb"\d+[Xx]?")
@@ -38,6 +39,7 @@ class ProvedNumbers:
     """Finds cards and the national numbers that need no word beside them."""
 
     names = tuple(kind.name for kind in _ALL)
+    pattern = _SOURCE
 
     def __init__(self, wanted: Collection[str]) -> None:
         self._kinds: dict[Shape, tuple[Kind, ...]] = {}
