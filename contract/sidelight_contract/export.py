@@ -47,13 +47,18 @@ class ObjectStoreSinkSettings(
 ):
     """Objects of JSON lines in zstd, by namespace, model, version and hour."""
 
-    url: Address
-    """`s3://BUCKET/PREFIX`, `gs://...`, `az://...` or `file:///...`."""
-    endpoint: str = ""
-    """Of an S3 that is not Amazon's, such as `https://minio.storage:9000`."""
+    url: Annotated[
+        str, msgspec.Meta(pattern="^((s3|gs|az)://[^/?#]+|file:///)[^?#]*$", max_length=2048)
+    ]
+    """`s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX` or `file:///FOLDER`."""
+    endpoint: Annotated[str, msgspec.Meta(pattern="^(|https?://.+)$", max_length=2048)] = ""
+    """Of a store that is not the provider's own, such as `https://minio.storage:9000`; without TLS
+    only where it begins with `http://`."""
     region: str = ""
-    max_object_bytes: Annotated[int, msgspec.Meta(ge=1 << 16, le=1 << 30)] = 16 << 20
-    """An object is written once so much waits. Default 16 MiB, before compression."""
+    """Of S3. Default us-east-1."""
+    max_object_bytes: Annotated[int, msgspec.Meta(ge=1 << 16, le=32 << 20)] = 16 << 20
+    """An object is written once so much waits, or half of what the spool takes, if that is less.
+    Default 16 MiB, before compression; at most 32: it is in memory while it is sent."""
     max_object_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60.0
     """Or once the oldest record has waited so long. Default 60."""
 
@@ -65,8 +70,9 @@ class KafkaSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag=
     """`host:port`, each."""
     topic: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z0-9._-]{1,249}$")]
     tls: bool = False
+    """Default false. The Secret's `ca.crt` is trusted instead of the system's authorities."""
     sasl: Annotated[str, msgspec.Meta(pattern="^(|PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")] = ""
-    """Mechanism; user and password are in the Secret. Default none."""
+    """Mechanism; `username` and `password` are in the Secret. Default none."""
 
 
 class CloudEventsSinkSettings(
