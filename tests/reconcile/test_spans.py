@@ -14,12 +14,15 @@ from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, Exchange
 from sidelight_sidecar.observer.reconcile.compare import COUNTERS, Comparison, Figure, restarted
 from sidelight_sidecar.observer.reconcile.ledger import MAX_MARKS, MAX_RECENT
+from sidelight_sidecar.observer.reconcile.metrics import ReconciliationCollector
 from sidelight_sidecar.observer.reconcile.reconciler import (
     EXACT_SECONDS,
     LONG_SECONDS,
+    STALE_SECONDS,
     Reconciler,
     Unobserved,
 )
+from sidelight_sidecar.observer.reconcile.told import reconciliation_of
 
 SECOND = 1_000_000_000
 STEP = 5.0
@@ -309,6 +312,30 @@ def test_a_load_that_never_pauses_is_compared_with_the_bounds_of_what_straddles(
         assert compared.agrees
         assert compared.high - compared.low < 0.2 * compared.engine
         assert DifferenceCause.IN_FLIGHT_AT_ENDS in comparison.causes
+
+
+def test_an_old_agreement_is_not_claimed_of_traffic_that_nobody_compares() -> None:
+    """The engine's page is gone, or a request never ends: after half an hour of traffic without a
+    comparison there is none. A quiet night is no such time, nor its end.
+    """
+    world = World([Request(7, 1)]).run(60)
+    reconciler = world.reconciler
+    assert reconciler.fresh is reconciler.last is not None
+    night = 60 + 10 * STALE_SECONDS
+    for at, claimed in ((0, True), (STALE_SECONDS - 60, True), (STALE_SECONDS + 60, False)):
+        exchange = Request(night + at, 0.5).exchange()
+        reconciler.started(exchange)
+        reconciler.finished(exchange)
+        reconciler.counted(exchange)
+        assert (reconciler.fresh is not None) == claimed
+    text = ReconciliationCollector(reconciler).collect()
+    agree = next(family for family in text if family.name == "sidelight_reconciliation_agree")
+    assert agree.samples == []
+    assert reconciliation_of(reconciler).compared == 0
+    assert reconciliation_of(reconciler).spans_agreed == 1
+    compared = World([Request(7, 1)]).run(60).seen[0]
+    reconciler._keep(compared)
+    assert reconciler.fresh is compared
 
 
 def test_a_request_that_never_ends_holds_a_bounded_amount() -> None:

@@ -63,7 +63,9 @@ def metrics_agree(summaries: Iterable[Summary]) -> tuple[Judged, ...]:
             )
             return ((kind, "Unknown", Reason.ENGINE_TELLS_NOTHING, message),)
         if whole.read and traffic:
-            message = "no span of time with traffic has been compared yet"
+            message = (
+                "no span of time with traffic has been compared yet, or none of the last half hour"
+            )
             return ((kind, "Unknown", Reason.NOTHING_COMPARED, message),)
         return ()
     if whole.agreed == whole.compared:

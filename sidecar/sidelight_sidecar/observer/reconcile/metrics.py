@@ -15,8 +15,8 @@ class ReconciliationCollector(Collector):
         self._reconciler = reconciler
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """Gauges of the newest comparison: without values before the first."""
-        last = self._reconciler.last
+        """Gauges of the newest comparison: without values where none speaks of now."""
+        last = self._reconciler.fresh
         agree = GaugeMetricFamily(
             "sidelight_reconciliation_agree",
             "1: all figures that could be compared with the engine's own agree; 0: they do not.",

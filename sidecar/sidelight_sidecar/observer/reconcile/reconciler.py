@@ -9,7 +9,9 @@ Rules:
 4. An engine without metrics is held against the times in its own answers (`own_words`).
 5. A span in which neither side saw anything is none. One across a restart of the engine is given
    up; so is one in which it took no connections, if it does not say when it began.
-6. A sample is judged by only when the one after it is there: frames come up to 50 ms late.
+6. A comparison is the newest word until there has been traffic for half an hour of which nothing
+   could be compared; then there is none.
+7. A sample is judged by only when the one after it is there: frames come up to 50 ms late.
 """
 
 from collections.abc import Callable
@@ -30,6 +32,7 @@ from sidelight_sidecar.observer.reconcile.own_words import OwnWords
 SPACING_SECONDS = 4.0
 """Samples that come closer (the queue is read more often while tokens are counted) are left out."""
 EXACT_SECONDS = 30.0
+STALE_SECONDS = 1800.0
 LONG_SECONDS = 240.0
 """Of 96 samples, one every five seconds: half of what is known."""
 
@@ -49,7 +52,7 @@ class Reconciler(Consumer):
     """A consumer of exchanges that is also told each sample of the engine's metrics.
 
     Attributes:
-        last: the newest comparison.
+        last: the newest comparison, however old.
         spans: how many there were, by whether they agreed.
         causes: in how many of them each cause was found.
         restarts: how often the engine was seen to have begun anew.
@@ -63,12 +66,21 @@ class Reconciler(Consumer):
         self._own_words = OwnWords()
         self._base = 0
         self._refused = 0
+        self._uncompared_ns: tuple[int, int] | None = (
+            None  # first and newest end since the last one
+        )
         self.last: Comparison | None = None
         self.spans = {True: 0, False: 0}
         self.causes: dict[DifferenceCause, int] = {}
         self.restarts = 0
         self.samples = 0
         self.exchanges = 0
+
+    @property
+    def fresh(self) -> Comparison | None:
+        """The newest comparison, if it still speaks of the traffic there is."""
+        first, newest = self._uncompared_ns or (0, 0)
+        return self.last if newest - first <= STALE_SECONDS * 1e9 else None
 
     # --- exchanges: all of it is the ledger's -----------------------------------------------
     def started(self, exchange: Exchange) -> None:
@@ -78,7 +90,10 @@ class Reconciler(Consumer):
     def finished(self, exchange: Exchange) -> None:
         """Take note."""
         self._ledger.finished(exchange)
-        self.exchanges += exchange.operation != OTHER
+        if exchange.operation != OTHER:
+            self.exchanges += 1
+            first, newest = self._uncompared_ns or (exchange.stop_ns, exchange.stop_ns)
+            self._uncompared_ns = first, max(newest, exchange.stop_ns)
 
     def counted(self, exchange: Exchange) -> None:
         """Take note."""
@@ -143,6 +158,7 @@ class Reconciler(Consumer):
 
     def _keep(self, comparison: Comparison) -> None:
         self.last = comparison
+        self._uncompared_ns = None
         self.spans[comparison.agrees] += 1
         for cause in comparison.causes:
             self.causes[cause] = self.causes.get(cause, 0) + 1

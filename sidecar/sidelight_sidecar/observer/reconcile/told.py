@@ -33,8 +33,8 @@ def reconciliation_of(reconciler: Reconciler) -> summary.Reconciliation:
         spans_agreed=reconciler.spans[True],
         spans_differed=reconciler.spans[False],
     )
-    if reconciler.last is not None:
-        _tell(told, reconciler.last)
+    if (last := reconciler.fresh) is not None:
+        _tell(told, last)
     return told
 
 
