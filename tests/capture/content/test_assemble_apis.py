@@ -288,6 +288,13 @@ def test_sglangs_text_is_all_so_far_or_pieces(texts: list[str]) -> None:
     assert not got.answer.truncated
 
 
+@pytest.mark.parametrize("ids", [[[5], [5, 6], [5, 6, 5]], [[5], [6], [5]]])
+def test_sglangs_token_ids_are_all_so_far_or_pieces(ids: list[list[int]]) -> None:
+    """Like its text."""
+    events = sse(*({"output_ids": one, "meta_info": {}} for one in ids))
+    assert stream_of(events, "sglang", full=True)["output_ids"] == [5, 6, 5]
+
+
 def test_sglangs_choices_become_a_list() -> None:
     """With `n` of 2 each event has an index."""
     events = sse(

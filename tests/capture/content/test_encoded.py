@@ -12,7 +12,9 @@ from fake_masker import SECRET, FakeMasker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidelight_sidecar.capture.content import encoded
+from sidelight_sidecar.capture.content import Limits, Rules, encoded
+from sidelight_sidecar.capture.content.text import Texts
+from sidelight_sidecar.capture.content.walk import Walker
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 PNG_64 = base64.b64encode(PNG).decode()
@@ -63,6 +65,31 @@ def test_a_declared_type_is_believed_only_as_a_type() -> None:
     assert found["input_audio"]["data"].startswith("[AUDIO audio/mpeg 560 bytes sha256:")
     assert found["x"] == {"data": found["x"]["data"], "format": "[SECRET]"}
     assert found["x"]["data"].startswith("[BINARY 560 bytes sha256:")
+
+
+class Words(FakeMasker):
+    """Finds two words of its own."""
+
+    def mask(self, text: str) -> Any:
+        """Mask them, and what the other one does."""
+        return super().mask(text.replace("x-acme", "a@b.com").replace("[ENCODED] tail", "a@b.com"))
+
+
+def test_a_marker_that_is_a_finding_says_nothing() -> None:
+    """A declared type may be the name of somebody."""
+    texts = Texts(Words(), Rules())
+    walker = Walker(texts, Limits())
+    part = {"media_type": "image/x-acme", "data": base64.b64encode(b"\xff" * 300).decode()}
+    assert walker.body(dict(part), answer=False) == {
+        "media_type": "image/[EMAIL]",
+        "data": "[ENCODED]",
+    }
+
+
+def test_what_is_left_after_decoding_is_masked_again() -> None:
+    """Every string that is passed on is as the masker leaves it."""
+    run = base64.b64encode(SECRET.encode()).decode()
+    assert Texts(Words(), Rules()).leaf(f"{run} tail") == "[EMAIL]"
 
 
 def test_of_something_small_there_is_no_hash() -> None:

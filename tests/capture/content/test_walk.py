@@ -12,7 +12,7 @@ from fake_masker import CARD, SECRET, BrokenMasker, FakeMasker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidelight_sidecar.capture.content import Bodies, Body, Dropped, capture
+from sidelight_sidecar.capture.content import Bodies, Body, Dropped, Limits, capture
 from sidelight_sidecar.capture.content.fields import LOGPROBS, TOKENS, VECTORS
 
 DIALECTS = st.sampled_from([
@@ -226,6 +226,16 @@ def test_content_as_it_is_has_no_findings() -> None:
     value = {"a": SECRET, "n": int(CARD), SECRET: "data:image/png;base64,AAAA"}
     assert request_of(value, full=True) == value
     assert exchange("", value, None, full=True).findings == {}
+
+
+def test_values_within_arguments_are_values_of_the_body() -> None:
+    """Strings of JSON are no way around the bounds."""
+    call = {"arguments": json.dumps([0] * 600)}
+    data = json.dumps([call, call]).encode()
+    for values, reason in ((1500, None), (1100, Dropped.TOO_MANY)):
+        bodies = Bodies("", Body(data, "application/json"), Body(b""))
+        got = capture(bodies, FakeMasker(), limits=Limits(values=values))
+        assert got.request.dropped is reason
 
 
 def test_arguments_in_arguments_are_bounded() -> None:
