@@ -81,6 +81,12 @@ class CloudEventsSinkSettings(
     """Two events a record, as KServe's logger posts them."""
 
     url: Address
+    inference_service: Annotated[str, msgspec.Meta(max_length=253)] = ""
+    """What the events call the InferenceService. Default: the ObservedModel's name."""
+    component: Annotated[str, msgspec.Meta(max_length=63)] = "predictor"
+    endpoint: Annotated[str, msgspec.Meta(max_length=63)] = ""
+    """`default` or `canary` where whoever takes the events tells them by it. Default empty, as
+    KServe's is for a service without a canary."""
 
 
 class OtlpProtocol(StrEnum):
@@ -110,15 +116,18 @@ class OtlpSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag="
     """A span a record, by OpenTelemetry's conventions for generative AI."""
 
     endpoint: Address
-    """A base address, such as `http://collector.monitoring:4318`; the dialect knows the path."""
+    """A base address, such as `http://collector.monitoring:4318`; the dialect knows the path,
+    unless this one ends as `/traces`. For gRPC without a path: `http://collector:4317`."""
     protocol: OtlpProtocol = OtlpProtocol.HTTP
     dialect: OtlpDialect = OtlpDialect.STANDARD
     headers: Words = {}
-    """That are no secret, such as a project's name; each key of the Secret is a header, too."""
+    """That are no secret, such as a project's name. Of the Secret, `token` is sent as the dialect
+    says, and each other key is a header."""
     resource: Words = {}
     """Attributes of the resource, beside those of the pod."""
-    metrics: bool = False
-    """Send the sidecar's metrics, too. Default false: Prometheus has them."""
+    max_content_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 64 << 10
+    """Of each attribute that holds content; what is longer is cut so that it stays JSON. Default
+    64 KiB: many backends refuse a span of 1 MB, and some have content twice."""
 
 
 SinkSettings = (

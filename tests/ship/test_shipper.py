@@ -135,6 +135,17 @@ async def test_a_refused_record_is_given_up_alone_and_counted(world: World):
     assert (world.shipper.delivered, world.shipper.refused) == (3, 1)
 
 
+async def test_what_a_sink_would_not_have_of_a_batch_that_went_is_counted_as_refused(world: World):
+    """It is not sent again, and the sink is not down."""
+    world.sink.answers = [Delivery(Outcome.DELIVERED, "spans rejected", refused=1)]
+    world.add(b"1", b"2", b"3", b"4")
+    world.end_after_sleeps(1)
+    await world.shipper.run()
+    assert world.sink.batches == [[b"1", b"2", b"3", b"4"]]
+    assert (world.shipper.delivered, world.shipper.refused) == (3, 1)
+    assert (world.shipper.down, world.shipper.why) == (False, "spans rejected")
+
+
 async def test_at_the_end_what_is_left_is_shipped_without_waiting_for_more(world: World):
     """Two records, no linger."""
     world.add(b"1", b"2")

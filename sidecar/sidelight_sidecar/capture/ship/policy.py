@@ -38,6 +38,8 @@ class Delivery(NamedTuple):
     """A word or two of ours, such as `status 503`; never what the sink said."""
     after_seconds: float | None = None
     """When to come back, if the sink said so."""
+    refused: int = 0
+    """Of a batch that was delivered, records that the sink would not have; they are not resent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class ShipPolicy:
         self._not_before = 0.0
         self._most = settings.most
         self.why = ""
-        """Why the last try failed; empty: it did not."""
+        """Why the last try failed, or a part of it; empty: it did not."""
 
     @property
     def open(self) -> bool:
@@ -110,9 +112,9 @@ class ShipPolicy:
             return Plan(0, 0, wait)
         return Plan(most, self._settings.most_bytes)
 
-    def delivered(self) -> None:
-        """A batch went through."""
-        self._failures, self._not_before, self.why = 0, 0.0, ""
+    def delivered(self, why: str = "") -> None:
+        """A batch went through; `why`: not all of it."""
+        self._failures, self._not_before, self.why = 0, 0.0, why
         self._most = min(self._most * 2, self._settings.most)
 
     def failed(self, now: float, delivery: Delivery) -> None:

@@ -164,8 +164,9 @@ class Shipper:
             self._policy.failed(self._clock.now(), delivery)
             return
         if delivery.outcome is Outcome.DELIVERED:
-            self.delivered += len(entries)
-            self._policy.delivered()
+            self.delivered += len(entries) - delivery.refused
+            self.refused += delivery.refused
+            self._policy.delivered(delivery.why)
         elif self._policy.refused(len(entries), delivery):
             self.refused += 1
         else:
