@@ -159,20 +159,21 @@ class ObjectStoreSink(Resource):
 
     url: str = Field(
         max_length=2048,
-        pattern="^(s3|gs|az)://.+$",
-        description="`s3://BUCKET/PREFIX`, `gs://...` or `az://...`.",
+        pattern="^(s3|gs|az)://[^/?#]+[^?#]*$",
+        description="`s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.",
     )
     endpoint: str = Field(
         default="", max_length=2048, pattern="^(https?://.+)?$",
-        description="Of an S3 that is not Amazon's. Empty (default): Amazon's.",
+        description="Of a store that is not the provider's own; without TLS only where it begins "
+        "with `http://`. Empty (default): the provider's.",
     )  # fmt: skip
     region: str = Field(
         default="", max_length=64, description="The bucket's region. Empty (default): the store's."
     )
     max_object_bytes: int = Field(
-        default=16 << 20, ge=1 << 16, le=1 << 30,
-        description="An object is written once so much waits. Default 16777216, before "
-        "compression.",
+        default=16 << 20, ge=1 << 16, le=32 << 20,
+        description="An object is written once so much waits, or half of what the spool takes. "
+        "Default 16777216, before compression.",
     )  # fmt: skip
     max_object_age: str = Field(
         default="1m", pattern=_DURATION, max_length=32, min_length=1,
@@ -183,7 +184,7 @@ class ObjectStoreSink(Resource):
 class KafkaSink(Resource):
     """One message a record; its key is the request's id."""
 
-    brokers: list[Annotated[str, Field(min_length=1, max_length=261)]] = Field(
+    brokers: list[Annotated[str, Field(max_length=261, pattern=r"^\S+:[0-9]{1,5}$")]] = Field(
         min_length=1, max_length=16, description="`host:port`, each."
     )
     topic: str = Field(pattern="^[a-zA-Z0-9._-]{1,249}$", description="It must be there already.")
