@@ -57,6 +57,7 @@ cluster-down: ## Remove it
 bench: setup ## Cost beside nginx, HAProxy and others; BENCH=--quick for a first look
 	@hack/bench-peers.sh
 	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks.capture
 
 accuracy: setup ## Every figure beside an independent client's, request by request; ACCURACY=options
 	$(BIN)/python -m benchmarks.accuracy $(ACCURACY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -21,9 +22,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PEERS = HERE / "peers"
 DEFAULT_WAYS = ("direct", "nginx", "haproxy", "go", "aiohttp", "relay", "sidecar")
-MORE_WAYS = ("relay-without-tee",)
-"""Not in the comparison; for work on the relay."""
-OURS = ("relay", "relay-without-tee", "sidecar")
+CAPTURING = ("capture", "capture-sink-down")
+"""The sidecar that records every request, redacted, into files; or cannot write them."""
+MORE_WAYS = ("relay-without-tee", *CAPTURING)
+"""Not in the comparison; for work on the relay, and for `benchmarks.capture`."""
+SIDECARS = ("sidecar", *CAPTURING)
+OURS = ("relay", "relay-without-tee", *SIDECARS)
 START_SECONDS = 15
 
 
@@ -122,7 +126,20 @@ def _command(name: str, port: int, engine: int, admin: int, directory: str) -> l
     if name == "relay-without-tee":
         return relay
     sidecar = [sys.executable, "-m", "sidelight_sidecar", "run"]
-    return [*sidecar, *where, "--admin", f"127.0.0.1:{admin}"]
+    sidecar = [*sidecar, *where, "--admin", f"127.0.0.1:{admin}"]
+    return [*sidecar, *_capturing(name, directory)] if name in CAPTURING else sidecar
+
+
+def _capturing(name: str, directory: str) -> list[str]:
+    """Write the configuration of a sidecar that captures; return its options."""
+    records = Path(directory) / "records"
+    if name == "capture-sink-down":
+        records.write_text("a file where the folder would be")
+    config = Path(directory) / "config.json"
+    capture = {"payloads": "Redacted", "keep": {"per_minute": 100_000}}
+    export = {"sinks": [{"kind": "file", "name": "files"}]}
+    config.write_text(json.dumps({"version": 1, "capture": capture, "export": export}))
+    return ["--config", str(config), "--records", str(records)]
 
 
 @contextmanager
@@ -132,7 +149,7 @@ def way(name: str, engine: int) -> Iterator[Way]:
         yield Way(name, engine)
         return
     port = free_port()
-    admin = free_port() if name == "sidecar" else 0
+    admin = free_port() if name in SIDECARS else 0
     with tempfile.TemporaryDirectory() as directory:
         command = _command(name, port, engine, admin, directory)
         ports = [port, admin] if admin else [port]
