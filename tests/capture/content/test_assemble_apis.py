@@ -153,6 +153,7 @@ def test_a_response_without_an_end_is_put_together_of_its_pieces() -> None:
             piece("output_text", "se", 2, content_index=0),
             piece("output_text", "en", 2, content_index=0),
             piece("refusal", "no", 2, content_index=1),
+            piece("output_text", "?", 3, content_index=0),
             item("done", 3, id="d", type="message", content=[{"type": "output_text", "text": "!"}]),
             piece("output_text", "lost", 4, content_index=0),
             piece("shell_output", "new", 4),
@@ -251,6 +252,7 @@ def test_llamacpps_pieces_are_put_together_by_prompt() -> None:
         {"index": 0, "content": "", "tokens": [], "stop": True, "stop_type": "eos", "prompt": "p"},
         {"index": 1, "content": "", "stop": True, "stop_type": "limit", "model": "m"},
     )
+    assert not captured("llamacpp", events).answer.truncated
     assert stream_of(events, "llamacpp", full=True) == [
         {
             "index": 0, "content": "ab", "tokens": [1, 1], "stop": True, "stop_type": "eos",

@@ -227,6 +227,14 @@ def test_a_stream_that_was_cut_within_an_event_gives_what_there_is() -> None:
     assert got.messages.outputs[0]["parts"] == [{"type": "text", "content": "one "}]
 
 
+def test_an_event_that_cannot_be_read_is_missing() -> None:
+    """In the midst of a stream that ended well: the answer is marked, and the rest is there."""
+    events = sse(chunk(delta(content="a")), "{oops", chunk(delta(content="b")), done=True)
+    got = exchange("openai", None, events, answer_type="text/event-stream")
+    assert got.answer.truncated
+    assert got.messages.outputs[0]["parts"] == [{"type": "text", "content": "ab"}]
+
+
 def test_a_stream_that_says_that_it_ended_is_whole() -> None:
     """By `[DONE]`, or by a reason for each choice where a server sends none (Hayhooks)."""
     ended = chunk(delta(content="x", finish="stop"))

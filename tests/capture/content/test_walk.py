@@ -111,6 +111,10 @@ def test_the_engines_own_times_stay() -> None:
     body = Body(b'{"created": 1760000000, "x": {"created": 1760000000}}', "application/json")
     got = capture(Bodies("openai", body, body), Phones())
     assert json.loads(got.answer.body) == {"created": 1760000000, "x": {"created": "[EMAIL]"}}
+    assert answer_of({"eval_duration": int(CARD), "load_duration": 2}) == {
+        "eval_duration": "[CARD]",
+        "load_duration": 2,
+    }
     assert json.loads(got.request.body) == {"created": "[EMAIL]", "x": {"created": "[EMAIL]"}}
 
 

@@ -75,7 +75,7 @@ def assemble(dialect: str, stream: Iterable[tuple[bytes, bytes]], limits: Limits
             continue
         event = None if dialect in _TEXT else _event(name, data, limits)
         if not isinstance(event, dict):
-            unread += 1
+            unread += data != b"null"  # llama.cpp's, where there are several prompts
             text.said(data.decode("utf-8", "replace") if event is None else event)
             continue
         if assembler is None:
