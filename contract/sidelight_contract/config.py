@@ -19,9 +19,12 @@ MAX_CONFIG_BYTES = 64 * 1024
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Settings of one ObservedModel's sidecars. Every field has a default, so `{"version": 1}` is
     a whole configuration.
+
+    What is as by default is left out when it is written, so that a sidecar of an older release,
+    which refuses what it does not know, goes on until a field is used that it cannot obey.
     """
 
     version: Annotated[int, msgspec.Meta(ge=1, le=CONFIG_VERSION)]

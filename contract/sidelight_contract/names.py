@@ -174,6 +174,7 @@ class Reason(StrEnum):
 
     # conditions
     ALL_PODS_OBSERVED = "AllPodsObserved"
+    CONFIG_REFUSED = "ConfigRefused"
     SOME_PODS_NOT_OBSERVED = "SomePodsNotObserved"
     NO_PODS_SELECTED = "NoPodsSelected"
     ALL_PODS_INJECTED = "AllPodsInjected"

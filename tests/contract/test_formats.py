@@ -85,6 +85,12 @@ def test_a_configuration_survives_the_wire():
     assert decode_config(encode_config(config)) == config
 
 
+def test_a_configuration_names_only_what_is_not_as_by_default():
+    """So that an older sidecar does not refuse it for a field that nobody uses."""
+    config = SidecarConfig(version=1, model="chat", window_seconds=60)
+    assert encode_config(config) == b'{"version":1,"model":"chat","window_seconds":60}'
+
+
 def summary(**changes):
     fields = {
         "sidecar": SidecarState(release="0.1.0", started_at=1.0, boot_id="b"),

@@ -122,6 +122,20 @@ def test_a_problem_is_the_reason_of_ready() -> None:
     assert problem.message == result.status.conditions[0].message
 
 
+def test_a_configuration_that_a_sidecar_refuses_is_said_with_its_words() -> None:
+    """What the spec asks for is not in force there, however well all is observed."""
+    pods = [view("a"), view("b")]
+    old = summary()
+    old.sidecar.config_error = "Object contains unknown field `export`"
+    result = judge(pods, {pods[0].uid: summary(), pods[1].uid: old})
+    ready = result.status.conditions[0]
+    assert (ready.status, ready.reason) == ("False", Reason.CONFIG_REFUSED)
+    assert ready.message == (
+        "1 of 2 sidecars do not understand their configuration and go on with the last good one "
+        "(pod b: Object contains unknown field `export`); after an upgrade, restart the workload"
+    )
+
+
 def test_errors_of_clients_are_no_failures() -> None:
     """Two of ten failed; the hang-ups and refusals are counted but not in the ratio."""
     errors = {"engine_error": 2, "client_disconnect": 3, "invalid_request": 1, "context_length": 1}

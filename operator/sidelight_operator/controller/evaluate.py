@@ -42,6 +42,7 @@ from sidelight_operator.controller.versions import Versions, versions_of
 STARTING = timedelta(minutes=2)
 """A younger pod that is not running or ready yet is starting: in the status, but no Event."""
 MAX_NAMED_WORKLOADS = 5
+_MAX_CONFIG_ERROR = 200
 MAX_MODES = 10
 """Rows of `interception`: two modes for a few reasons; more would be somebody's forgery."""
 WINDOW_SECONDS = SidecarConfig(version=1).window_seconds
@@ -125,7 +126,7 @@ def evaluate(
     versions = versions_of(answered)
     whole = versions.whole
     conditions = (
-        _ready(pods, missing, problem),
+        _ready(pods, missing, problem, answered),
         _injected(model, pods),
         _traffic_observed(pods, whole),
         _breaker_open(breaker),
@@ -213,6 +214,7 @@ def _ready(
     pods: Sequence[PodView],
     missing: Sequence[tuple[PodView, Refusal]],
     problem: Refusal | None,
+    answered: Sequence[tuple[PodView, Summary]],
 ) -> Judged:
     ready = ConditionType.READY
     if problem is not None:
@@ -225,6 +227,13 @@ def _ready(
         message = f"{len(missing)} of {len(pods)} selected pods are not observed ({which}); "
         message += "status.pods.notObserved names them"
         return ready, "False", Reason.SOME_PODS_NOT_OBSERVED, message
+    refused = [(pod.name, s.sidecar.config_error) for pod, s in answered if s.sidecar.config_error]
+    if refused:
+        name, error = min(refused)
+        message = f"{len(refused)} of {len(pods)} sidecars do not understand their configuration "
+        message += f"and go on with the last good one (pod {name}: {error[:_MAX_CONFIG_ERROR]}); "
+        message += "after an upgrade, restart the workload"
+        return ready, "False", Reason.CONFIG_REFUSED, message
     return ready, "True", Reason.ALL_PODS_OBSERVED, f"{_all(len(pods))} observed"
 
 
