@@ -73,7 +73,8 @@ class Redaction(Resource):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                f"self.without.all(name, name in {list(DETECTORS)})",
+                # A default is held to the rules as it stands, without what it leaves to its own.
+                f"!has(self.without) || self.without.all(name, name in {list(DETECTORS)})",
                 "redaction.without names a detector that there is not; docs/redaction.md lists all",
             )
         )
@@ -250,6 +251,7 @@ class Sink(Resource):
     )
 
     name: str = Field(
+        max_length=32,
         pattern="^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$",
         description="What metrics, status and the spool call it.",
     )
@@ -296,6 +298,7 @@ class Export(Resource):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
+                "!has(self.sinks) || "
                 "self.sinks.all(one, self.sinks.filter(other, other.name == one.name).size() == 1)",
                 "export.sinks has two of one name",
             )
