@@ -8,7 +8,10 @@ from sidelight_contract.export import (
     SECRETS_DIRECTORY,
     SPOOL_DIRECTORY,
     FileSinkSettings,
+    KafkaSinkSettings,
+    ObjectStoreSinkSettings,
     SinkSettings,
+    SpoolSettings,
 )
 from sidelight_sidecar.capture.app import Capture
 from sidelight_sidecar.capture.redact import Redaction
@@ -16,6 +19,9 @@ from sidelight_sidecar.capture.ship.policy import ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Sink, WallClock
 from sidelight_sidecar.capture.sinks.file import FileSettings, FileSink
 from sidelight_sidecar.records.handover import Settings
+
+MOST_IN_OBJECT = 100_000
+"""Records; bytes are what bounds an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +38,42 @@ def make_capture(settings: Settings, places: Places) -> Capture:
     return Capture(
         settings,
         Redaction(settings.capture),
-        [make_sink(sink, places) for sink in settings.export.sinks],
+        [make_sink(sink, places, settings.export.spool) for sink in settings.export.sinks],
         clock=WallClock(),
         spool_directory=places.spool,
     )
 
 
-def make_sink(settings: SinkSettings, places: Places) -> tuple[Sink, ShipSettings]:
-    """A sink, and how it is sent to."""
+def make_sink(
+    settings: SinkSettings, places: Places, spool: SpoolSettings
+) -> tuple[Sink, ShipSettings]:
+    """A sink, and how it is sent to. What a kind of sink needs is imported with the first of it:
+    most pods have one kind, and each costs megabytes.
+    """
+    secret = places.secrets / settings.name
     if isinstance(settings, FileSinkSettings):
         bounds = FileSettings(
             settings.max_file_bytes, settings.max_file_seconds, settings.max_bytes
         )
         sink = FileSink(settings.name, places.records / settings.name, bounds)
         return sink, ShipSettings(linger_seconds=1.0)
+    if isinstance(settings, ObjectStoreSinkSettings):
+        from sidelight_sidecar.capture.sinks import object_store  # noqa: PLC0415
+
+        how = ShipSettings(
+            most=MOST_IN_OBJECT,
+            most_bytes=min(settings.max_object_bytes, _bytes(spool) // 2),
+            linger_seconds=settings.max_object_seconds,
+            timeout_seconds=object_store.SEND_SECONDS,
+        )
+        return object_store.ObjectStoreSink(settings.name, settings, secret), how
+    if isinstance(settings, KafkaSinkSettings):
+        from sidelight_sidecar.capture.sinks import kafka  # noqa: PLC0415
+
+        return kafka.KafkaSink(settings.name, settings, secret), ShipSettings(linger_seconds=1.0)
     raise NotImplementedError(type(settings).__name__)
+
+
+def _bytes(spool: SpoolSettings) -> int:
+    """What records that wait may take."""
+    return spool.disk_bytes or spool.memory_bytes

@@ -1,0 +1,57 @@
+"""Sinks as the capture process makes them of settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sidelight_contract.export import (
+    FileSinkSettings,
+    KafkaSinkSettings,
+    ObjectStoreSinkSettings,
+    SinkSettings,
+    SpoolSettings,
+)
+from sidelight_sidecar.capture.make import Places, make_sink
+
+STORE = ObjectStoreSinkSettings(name="store", url="s3://bucket/logs")
+KAFKA = KafkaSinkSettings(name="kafka", brokers=["kafka:9092"], topic="records")
+SPOOL = SpoolSettings()
+
+
+@pytest.mark.parametrize("settings", [STORE, KAFKA, FileSinkSettings(name="files")])
+async def test_each_is_made_with_its_name_and_in_time(settings: SinkSettings, tmp_path: Path):
+    """Nothing is connected to until there is something to send."""
+    sink, how = make_sink(settings, Places(tmp_path, tmp_path, tmp_path), SPOOL)
+    assert sink.name == settings.name
+    assert how.timeout_seconds <= 60
+    await sink.close()
+
+
+@pytest.mark.parametrize(
+    ("most", "spool", "expected"),
+    [
+        (16 << 20, SPOOL, 16 << 20),
+        (32 << 20, SPOOL, 16 << 20),
+        (16 << 20, SpoolSettings(disk_bytes=8 << 20), 4 << 20),
+        (1 << 20, SpoolSettings(disk_bytes=1 << 30), 1 << 20),
+    ],
+)
+def test_an_object_is_full_before_the_spool_is(most: int, spool: SpoolSettings, expected: int):
+    """Else the oldest records would go before the first object is written."""
+    _, how = make_sink(msgspec.structs.replace(STORE, max_object_bytes=most), Places(), spool)
+    assert how.most_bytes == expected
+    assert how.linger_seconds == STORE.max_object_seconds
+
+
+def test_a_process_without_such_sinks_does_not_import_what_they_need():
+    """Megabytes that every pod would pay."""
+    heavy = ["obstore", "aiokafka", "sidelight_sidecar.capture.sinks.otlp"]
+    code = (
+        "import sys, sidelight_sidecar.capture.__main__\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
