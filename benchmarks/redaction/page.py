@@ -51,8 +51,7 @@ ABOUT: dict[str, tuple[str, str]] = {
 HEAD = """# What masking finds, and what it does not
 
 Made by `python -m benchmarks.redaction > docs/redaction.md`; a test holds it to the code. Detectors
-are in `sidelight_sidecar/capture/mask/`, the corpus in `benchmarks/redaction/`. Nothing of this is in
-use yet.
+are in `sidelight_sidecar/capture/mask/`, the corpus in `benchmarks/redaction/`.
 
 A finding is replaced by its label, such as `[CARD]`. Overlapping findings become one, under the name
 of the longest. Masking masked text changes nothing, and text without findings stays as it is, in

@@ -9,7 +9,6 @@ Figures are megabytes of UTF-8 a second of the process's own processor time: the
 rounds, in which the ways take turns.
 """
 
-# ruff: noqa: E501 - two imports that need two remarks
 from __future__ import annotations
 
 import argparse

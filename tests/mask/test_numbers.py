@@ -134,3 +134,22 @@ def test_letters_of_other_scripts_are_borders_of_words_in_them() -> None:
     assert MASKER.mask("производительность 4155550132").findings == {}
     assert MASKER.mask("мой тел. 4155550132").findings == {"phone": 1}
     assert MASKER.mask("我的手机号13800138000好").findings == {"phone": 1}
+
+
+@pytest.mark.parametrize("escape", ["\\n", "\\t", "\\u7535", "\\\\n", "\\u4111", "\\"])
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        ("CARD", "4111111111111111"),
+        ("IBAN", "DE89370400440532013000"),
+        ("ES_NIE", "X2482300W"),
+        ("PHONE", "+4917139200123"),
+        ("IP_ADDRESS", "198.51.100.7"),
+        ("IP_ADDRESS", "2001:db8::1"),
+        ("EMAIL", "kim@example.com"),
+        ("US_SSN", "123-45-6789"),
+    ],
+)
+def test_an_escape_before_a_value_is_no_part_of_it(escape: str, label: str, value: str) -> None:
+    """In JSON within JSON the last letter or digit of an escape stands right before the value."""
+    assert MASKER.mask(f"a{escape}{value}").text == f"a{escape}[{label}]"

@@ -3,12 +3,13 @@
 # ruff: noqa: E501, RUF001 - texts as people write them
 from __future__ import annotations
 
+import json
 from random import Random
 
 import pytest
 from benchmarks.redaction.corpus import corpus
 from benchmarks.redaction.keys import FORMS, made
-from benchmarks.redaction.values import KINDS
+from benchmarks.redaction.values import KINDS, Made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,10 +66,10 @@ def _texts() -> st.SearchStrategy[str]:
 )
 @settings(max_examples=300, deadline=None)
 def test_a_value_is_masked_wherever_it_stands(
-    kind: object, seed: int, before: str, behind: str, between: str
+    kind: Made, seed: int, before: str, behind: str, between: str
 ) -> None:
     """Behind and before any text that does not glue to it."""
-    value = kind.make(Random(seed))  # type: ignore[attr-defined]
+    value = kind.make(Random(seed))
     masked = MASKER.mask(f"{before}{between}{value}{between}{behind}")
     assert value not in masked.text
 
@@ -84,6 +85,33 @@ def test_a_key_is_masked_wherever_it_stands(form: str, seed: int, before: str, b
     """The same for every provider's keys."""
     key = made(form, Random(seed))
     assert key not in MASKER.mask(f"{before} {key} {behind}").text
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.integers(0, 10_000),
+    st.text(max_size=10),
+    st.sampled_from(["\n", "\t", " ", '"', ", "]),
+)
+@settings(max_examples=300, deadline=None)
+def test_json_within_json_stays_json(kind: Made, seed: int, other: str, between: str) -> None:
+    """The arguments of a tool call are JSON in a JSON string: no escape is cut in two."""
+    random = Random(seed)
+    value = random.choice(kind.places or ("{}",)).format(kind.make(random))
+    inner = json.dumps({"a": f"{other}{between}{value}{between}{other}", value: [value, other]})
+    for text in (inner, json.dumps({"arguments": inner})):
+        read = json.loads(MASKER.mask(text).text)
+        assert read
+        assert text is inner or json.loads(read["arguments"])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_detector_finds_its_own_alone(kind: Made) -> None:
+    """With all others left out."""
+    masker = TextMasker([kind.name])
+    random = Random(11)
+    for place in kind.places or ("{}", "a {} b"):
+        assert masker.mask(place.format(kind.make(random))).findings == {kind.name: 1}, place
 
 
 @pytest.mark.parametrize("between", [" ", "\n", ", ", "; ", " | ", "\t", "。", "\n\n"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from sidelight_sidecar.capture.mask.finding import Finding
-from sidelight_sidecar.capture.mask.scan import WORD, Verdict, compiled, scan
+from sidelight_sidecar.capture.mask.scan import WORD, Verdict, compiled, scan, unescaped
 
 # A letter of two bytes: Latin with accents, Greek, Cyrillic, Armenian. These scripts put spaces
 # between words; a Chinese sentence before an address does not, and must not be taken for its name.
-_LETTER = rb"[\xc3-\xd6][\x80-\xbf]"
+# The same letters as JSON within JSON may write them.
+_LETTER = rb"(?:[\xc3-\xd6][\x80-\xbf]|\\{1,4}u0(?:0[c-fC-F]|[1-5][0-9A-Fa-f])[0-9A-Fa-f])"
 _LABEL = rb"(?:[A-Za-z0-9_-]|" + _LETTER + rb"){1,63}"
 _PATTERN = compiled(
     rb"(?:[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]|" + _LETTER + rb")+"
@@ -41,6 +42,8 @@ class Emails:
 
 def _judge(data: bytes, start: int, end: int) -> Verdict:
     at = data.rindex(b"@", start, end)
+    if start:
+        start = max(start, unescaped(data, start - 1))
     while start < at and data[start] in _MARKS:
         start += 1
     name = data[start:at]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from sidelight_sidecar.capture.mask.checksums import mod97
 from sidelight_sidecar.capture.mask.finding import Finding
-from sidelight_sidecar.capture.mask.scan import WORD, Verdict, compiled, scan
+from sidelight_sidecar.capture.mask.scan import EDGE, WORD, Verdict, compiled, scan, unescaped
 
 # From the IBAN registry of SWIFT.
 _LENGTHS = (
@@ -19,7 +19,7 @@ _LENGTHS = (
 )
 LENGTHS = {entry[:2].encode(): int(entry[2:]) for entry in _LENGTHS.split()}
 
-_SOURCE = rb"(?i)(?:\b|\\[nrt])[A-Z]{2}\d\d(?:[ -]?[A-Z0-9]){11,30}"
+_SOURCE = rb"(?i)" + EDGE + rb"[A-Z]{2}\d\d(?:[ -]?[A-Z0-9]){11,30}"
 _PATTERN = compiled(_SOURCE)
 # Python's own `re`, on what has at most 68 bytes, and without a choice to go back to.
 _GROUPED = re.compile(rb"(?:[A-Z0-9]{4}[ -])+[A-Z0-9]{1,4}\Z")
@@ -40,8 +40,7 @@ class Ibans:
 
 
 def _judge(data: bytes, start: int, end: int) -> Verdict:
-    if data[start] == 0x5C:  # a backslash: an escaped line break
-        start += 2
+    start = unescaped(data, start)
     text = data[start:end].upper()
     size = LENGTHS.get(text[:2], 0)
     stop = _stop(text, size)

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from sidelight_sidecar.capture.mask.finding import Finding
-from sidelight_sidecar.capture.mask.scan import Verdict, compiled, scan, token_end
+from sidelight_sidecar.capture.mask.scan import EDGE, Verdict, compiled, scan, token_end, unescaped
 
 # {" in base64 begins eyJ. A token that was cut off still has its payload, with names and claims.
-_SOURCE = rb"(?:\b|\\[nrt])eyJ[A-Za-z0-9_-]{8}"
+_SOURCE = EDGE + rb"eyJ[A-Za-z0-9_-]{8}"
 _PATTERN = compiled(_SOURCE)
 _RUN = compiled(rb"[A-Za-z0-9_-]*")
 _HEADER_BYTES = 4096
@@ -42,8 +42,7 @@ class WebTokens:
 
 
 def _judge(data: bytes, start: int, end: int) -> Verdict:
-    if data[start] == 0x5C:  # a backslash: an escaped line break
-        start += 2
+    start = unescaped(data, start)
     header_end = token_end(_RUN, data, end)
     if not _is_header(data[start:header_end]) or data[header_end : header_end + 1] != b".":
         return None, header_end

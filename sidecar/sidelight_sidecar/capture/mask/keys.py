@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from sidelight_sidecar.capture.mask.finding import Finding
-from sidelight_sidecar.capture.mask.scan import Verdict, compiled, scan, token_end
+from sidelight_sidecar.capture.mask.scan import EDGE, Verdict, compiled, scan, token_end, unescaped
 
 # By provider: what its tokens match. A test holds each to an example of its own.
 RULES: dict[str, bytes] = {
@@ -73,7 +73,7 @@ RULES: dict[str, bytes] = {
     "age": rb"AGE-SECRET-KEY-1[0-9A-Z]{58}",
 }
 
-_SOURCE = rb"(?:\b|\\[nrt])(?:" + rb"|".join(RULES.values()) + rb")"
+_SOURCE = EDGE + rb"(?:" + rb"|".join(RULES.values()) + rb")"
 _PATTERN = compiled(_SOURCE)
 _RUN = compiled(rb"[\w.=~+/-]*")
 _BEGINNING = compiled(rb"[\w.=~+/-]{0,64}")
@@ -96,8 +96,7 @@ class ProviderKeys:
 
 
 def _judge(data: bytes, start: int, end: int) -> Verdict:
-    if data[start] == 0x5C:  # a backslash: an escaped line break
-        start += 2
+    start = unescaped(data, start)
     # A key has digits or capitals; `sk-` and twenty small letters are somebody's words.
     token = data[start : token_end(_BEGINNING, data, end)]
     if token.islower() and not any(byte in _DIGITS for byte in token[3:]):

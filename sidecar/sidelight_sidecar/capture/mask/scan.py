@@ -57,9 +57,12 @@ Judge = Callable[[bytes, int, int], Verdict]
 
 WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 
-# What may stand before a candidate: nothing of a word, no decimal point; an escaped line break,
-# for JSON within JSON. One or two bytes, so a judge moves the start.
-HEAD = rb"(?:^|[^\w.]|\D\.|\\[nrt])"
+# JSON within JSON: what looks like a letter before a candidate may be the end of an escape.
+_ESCAPE = rb"\\(?:[nrt]|u[0-9A-Fa-f]{4})"
+# What may stand before a candidate that begins with a letter, and before one of digits, where a
+# decimal point may not. It is part of the match, so a judge moves the start: `body`.
+EDGE = rb"(?:\b|" + _ESCAPE + rb")"
+HEAD = rb"(?:^|[^\w.]|\D\.|" + _ESCAPE + rb")"
 
 
 def compiled(pattern: bytes, memory_bytes: int = PATTERN_MEMORY_BYTES) -> Pattern:
@@ -71,6 +74,9 @@ def compiled(pattern: bytes, memory_bytes: int = PATTERN_MEMORY_BYTES) -> Patter
     options.max_mem = memory_bytes
     result: Pattern = re2.compile(pattern, options)
     return result
+
+
+_UNICODE = compiled(rb"\\u[0-9A-Fa-f]{4}")
 
 
 def scan(
@@ -94,10 +100,20 @@ def scan(
                 break
 
 
+def unescaped(data: bytes, start: int) -> int:
+    """Return where a candidate found behind EDGE really begins."""
+    if data[start] != 0x5C or data[start + 1] not in b"nrtu":
+        return start
+    return start + (6 if data[start + 1] == 0x75 else 2)
+
+
 def body(data: bytes, start: int) -> int:
     """Return where a candidate found behind HEAD really begins."""
+    past = unescaped(data, start)
+    if past != start:
+        return past
     first, second = data[start], data[start + 1]
-    if (second == 0x2E and first not in b"0123456789") or (first == 0x5C and second in b"nrt"):
+    if second == 0x2E and first not in b"0123456789":
         return start + 2
     if first in WORD or (start == 0 and first in b"(+" and second != 0x2B):
         return start
@@ -105,8 +121,10 @@ def body(data: bytes, start: int) -> int:
 
 
 def is_escape(data: bytes, position: int) -> bool:
-    """Say whether an escaped line break stands before this place."""
-    return position > 1 and data[position - 2] == 0x5C and data[position - 1] in b"nrt"
+    """Say whether an escape ends at this place."""
+    return (
+        position > 1 and data[position - 2] == 0x5C and data[position - 1] in b"nrt"
+    ) or _UNICODE.match(data, position - 6) is not None
 
 
 def token_end(run: Pattern, data: bytes, position: int) -> int:

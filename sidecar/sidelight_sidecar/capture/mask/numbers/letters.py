@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from sidelight_sidecar.capture.mask.checksums import weighted
 from sidelight_sidecar.capture.mask.finding import Finding
 from sidelight_sidecar.capture.mask.numbers.national import is_fr_nir
-from sidelight_sidecar.capture.mask.scan import WORD, Verdict, compiled, scan
+from sidelight_sidecar.capture.mask.scan import EDGE, WORD, Verdict, compiled, scan, unescaped
 
 _DNI = b"TRWAGMYFPDXBNJZSQVHLCKE"
 _NINO_PREFIXES_NEVER = frozenset((b"BG", b"GB", b"NK", b"KN", b"TN", b"NT", b"ZZ"))
@@ -24,7 +24,7 @@ _CNPJ = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
 _IT_DIGITS = (6, 7, 9, 10, 12, 13, 14)
 
 _SOURCE = (
-    rb"(?:\b|\\[nrt])(?:"
+    EDGE + rb"(?:"
     rb"[A-Z]{6}[0-9L-V]{2}[A-EHLMPRST][0-9L-V]{2}[A-Z][0-9L-V]{3}[A-Z]"
     rb"|[a-z]{6}[0-9]{2}[a-ehlmprst][0-9]{2}[a-z][0-9]{3}[a-z]"
     rb"|[XYZxyz][ -]?\d{7}[ -]?[A-Za-z]"
@@ -111,8 +111,7 @@ class LetterNumbers:
         return scan(_PATTERN, data, self._judge)
 
     def _judge(self, data: bytes, start: int, end: int) -> Verdict:
-        if data[start] == 0x5C:  # a backslash: an escaped line break
-            start += 2
+        start = unescaped(data, start)
         if start and (data[start - 1] in b"-." and start > 1 and data[start - 2] in WORD):
             return None, end
         text = data[start:end].upper().translate(None, b" ./-")

@@ -15,7 +15,7 @@ from sidelight_sidecar.capture.mask.finding import Finding
 from sidelight_sidecar.capture.mask.numbers.cards import CARD
 from sidelight_sidecar.capture.mask.numbers.kind import Kind, Shape
 from sidelight_sidecar.capture.mask.numbers.national import KINDS
-from sidelight_sidecar.capture.mask.scan import HEAD, WORD, Verdict, compiled, scan
+from sidelight_sidecar.capture.mask.scan import HEAD, WORD, Verdict, compiled, scan, unescaped
 
 _ALL: tuple[Kind, ...] = (CARD, *KINDS)
 
@@ -52,7 +52,7 @@ class ProvedNumbers:
         return scan(_PATTERN, data, self._judge)
 
     def _judge(self, data: bytes, start: int, end: int) -> Verdict:
-        spans = _groups(data, start, end)
+        spans = _groups(data, unescaped(data, start), end)
         if follows_on(data, spans[0][0]):
             return None, spans[0][1]
         for count in range(len(spans), 0, -1):
@@ -74,8 +74,7 @@ class ProvedNumbers:
 def _groups(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
     """Return where the groups of digits are; most candidates are one group behind one byte."""
     if data[start + 1 : end].isdigit():
-        first = start if data[start] in WORD else start + 1
-        return [(first, end)]
+        return [(start if data[start] in WORD else start + 1, end)]
     return [match.span() for match in _GROUP.finditer(data, start, end)]
 
 
