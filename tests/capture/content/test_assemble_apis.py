@@ -223,6 +223,26 @@ def test_ollamas_generate_keeps_its_context_unmasked_only() -> None:
     assert json.loads(masked.answer.body)["context"] == "[TOKENS 3]"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "event", "place"),
+    [
+        ("ollama", {"response": "a", "logprobs": [{"token": "a"}]}, ["logprobs"]),
+        ("llamacpp", {"content": "a", "completion_probabilities": [{"token": "a"}]},
+         ["completion_probabilities"]),
+        ("sglang", {"text": "a", "meta_info": {"output_token_logprobs": [[-1.0, 5, "a"]]}},
+         ["meta_info", "output_token_logprobs"]),
+    ],
+)  # fmt: skip
+def test_log_probabilities_of_any_stream_are_a_marker(
+    dialect: str, event: Any, place: list[str]
+) -> None:
+    """One, however many events have them."""
+    found = stream_of(sse(event, event), dialect)
+    for name in place:
+        found = found[name]
+    assert found == "[LOGPROBS]"
+
+
 def test_tgis_tokens_become_the_text() -> None:
     """As it says it in the end, or without special ones as far as it came."""
 

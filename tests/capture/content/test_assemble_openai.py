@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from captured import exchange, sse, stream_of
 
+from sidelight_sidecar.capture.content import Dropped
+
 
 def chunk(*choices: Any, **more: Any) -> dict[str, Any]:
     """A chunk as vLLM writes it."""
@@ -155,6 +157,19 @@ def test_log_probabilities_of_a_chat_are_extended() -> None:
     found = answer["choices"][0]["logprobs"]["content"]
     assert [one["token"] for one in found] == ["a", "b"]
     assert [one["top_logprobs"] for one in found] == [[{"token": "a"}], [{"token": "b"}]]
+
+
+def test_masked_there_are_no_log_probabilities_to_put_together() -> None:
+    """Twenty alternatives a token are more values than a body may have; the text is there."""
+    some = [{"token": "ab", "logprob": -0.5, "bytes": [97, 98]}] * 20
+    one = {"token": "ab", "logprob": -0.5, "bytes": [97, 98], "top_logprobs": some}
+    choice = {"index": 0, "delta": {"content": "ab "}, "logprobs": {"content": [one]}}
+    events = sse(*[chunk(choice)] * 1500, done=True)
+    assert stream_of(events, "openai")["choices"] == [
+        {"index": 0, "logprobs": "[LOGPROBS]", "message": {"content": "ab " * 1500}}
+    ]
+    got = exchange("openai", None, events, answer_type="text/event-stream", full=True)
+    assert got.answer.dropped is Dropped.TOO_MANY
 
 
 def test_token_ids_are_extended() -> None:

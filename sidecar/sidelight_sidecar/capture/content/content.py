@@ -105,7 +105,7 @@ def _content(
     """A body as it may be passed on, and what it says then."""
     kind = media_type(body.content_type)
     try:
-        read = read_body(body, dialect, limits, answer=answer)
+        read = read_body(body, dialect, limits, answer=answer, masking=walker.masking)
         value = walker.body(left_out(read.value, rules), answer=answer)
         written = _written(read, value, limits)
     except DroppedError as error:

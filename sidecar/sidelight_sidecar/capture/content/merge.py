@@ -107,6 +107,8 @@ _LONG = 12
 _TAKEN_BACK = 4
 """Characters of a text longer than that which an engine may take back."""
 _CALLS = frozenset({"tool_calls"})
+_OBJECT = 4
+"""Values that an object is counted as, beside those in it: it takes as much memory."""
 _PARTS = frozenset({"content", "thinking", "reasoning_details"})
 """Lists of parts: a part without an index is more of the last one, if that is of its type."""
 
@@ -164,7 +166,9 @@ class Merger:
         if isinstance(value, dict):
             if isinstance(node, Items):
                 return self._list(node, [value], name, policy)
-            node = node if isinstance(node, dict) else {}
+            if not isinstance(node, dict):
+                self._spend(_OBJECT)
+                node = {}
             self._object(node, value, policy)
             return node
         if isinstance(value, list):
@@ -237,6 +241,7 @@ class Merger:
             self._extend(items, value)
             return items
         if isinstance(value, dict):
+            self._spend(_OBJECT)
             return {name: self._raw(one) for name, one in value.items()}
         return value
 

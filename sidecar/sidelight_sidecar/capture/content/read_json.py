@@ -8,6 +8,7 @@ Rules:
 """
 
 import re
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -19,6 +20,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string, or the rest where one does not end: it always matches, and never goes back."""
+_STRETCH = re.compile(rb'(?:[^"]*+"[^"\\]*+(?:\\.[^"\\]*+)*+"?+){1,4096}+', re.DOTALL)
+"""Some strings and what is before them: bodies are measured by stretches, to keep no list."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -60,23 +63,37 @@ def _measure(data: bytes, limits: Limits) -> None:
     opens = data.count(b"[") + data.count(b"{")
     if opens <= limits.depth and opens + data.count(b",") < limits.values:
         return  # an upper bound, since text has commas too
-    bones = _STRING.sub(b"", data)
-    opens = bones.count(b"[") + bones.count(b"{")
-    if opens + bones.count(b",") >= limits.values:
-        raise DroppedError(Dropped.TOO_MANY)
-    if opens > limits.depth and _depth(bones) > limits.depth:
-        raise DroppedError(Dropped.TOO_DEEP)
+    values = depth = 0
+    for bones in _bones(data):
+        opens = bones.count(b"[") + bones.count(b"{")
+        values += opens + bones.count(b",")
+        if values >= limits.values:
+            raise DroppedError(Dropped.TOO_MANY)
+        depth, deepest = _depth(bones, depth)
+        if deepest > limits.depth:
+            raise DroppedError(Dropped.TOO_DEEP)
+
+
+def _bones(data: bytes) -> Iterator[bytes]:
+    """What is outside of the strings, a stretch at a time."""
+    position = 0
+    while position < len(data):
+        stretch = _STRETCH.match(data, position)
+        end = stretch.end() if stretch is not None else len(data)
+        yield _STRING.sub(b"", data[position:end])
+        position = end
 
 
 _BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
-def _depth(bones: bytes) -> int:
-    deepest = depth = 0
+def _depth(bones: bytes, depth: int) -> tuple[int, int]:
+    """How deep it is after them, and at the deepest."""
+    deepest = depth
     for bracket in bones.translate(None, _BRACKETS):
         if bracket in b"[{":
             depth += 1
             deepest = max(deepest, depth)
         else:
             depth -= 1
-    return deepest
+    return depth, deepest

@@ -47,8 +47,8 @@ class Read(NamedTuple):
     truncated: bool = False
 
 
-def read_body(body: Body, dialect: str, limits: Limits, *, answer: bool) -> Read:
-    """What a body says.
+def read_body(body: Body, dialect: str, limits: Limits, *, answer: bool, masking: bool) -> Read:
+    """What a body says; `masking`: what is never passed on masked need not be read.
 
     Raises:
         DroppedError: nothing that can be passed on.
@@ -64,10 +64,10 @@ def read_body(body: Body, dialect: str, limits: Limits, *, answer: bool) -> Read
     if form is Form.TEXT:
         return Read(_text(body), is_text=True, truncated=body.cut)
     if form is Form.EVENTS:
-        return _stream(body, assemble(dialect, events(data), limits))
+        return _stream(body, assemble(dialect, events(data), limits, masking=masking))
     if form is Form.LINES:
-        return _stream(body, assemble(dialect, _lines(data), limits))
-    return _document(body, dialect, limits, answer=answer)
+        return _stream(body, assemble(dialect, _lines(data), limits, masking=masking))
+    return _document(body, dialect, limits, answer=answer, masking=masking)
 
 
 def _form(body: Body, dialect: str, *, answer: bool) -> Form:
@@ -86,22 +86,22 @@ def _form(body: Body, dialect: str, *, answer: bool) -> Form:
     return Form.TEXT if plain or (answer and dialect in _TEXT_APIS) else Form.NONE
 
 
-def _document(body: Body, dialect: str, limits: Limits, *, answer: bool) -> Read:
+def _document(body: Body, dialect: str, limits: Limits, *, answer: bool, masking: bool) -> Read:
     data = body.data[: body.json_bytes or None]
     try:
         value = read_json(data, limits)
     except DroppedError as error:
         if error.reason is not Dropped.NOT_JSON:
             raise
-        return _no_document(body, dialect, limits, answer=answer)
+        return _no_document(body, dialect, limits, answer=answer, masking=masking)
     if answer and _is_gemini(value):
         assert isinstance(value, list)
         whole = ((b"", line) for line in _written(value))
-        return _stream(body, assemble("", whole, limits))
+        return _stream(body, assemble("", whole, limits, masking=masking))
     return Read(value, truncated=body.cut)
 
 
-def _no_document(body: Body, dialect: str, limits: Limits, *, answer: bool) -> Read:
+def _no_document(body: Body, dialect: str, limits: Limits, *, answer: bool, masking: bool) -> Read:
     """Lines of JSON that do not say so, text that begins like JSON, or nothing."""
     head, newline, _ = body.data.lstrip().partition(b"\n")
     if answer and newline and head.strip().endswith(b"}"):
@@ -110,7 +110,7 @@ def _no_document(body: Body, dialect: str, limits: Limits, *, answer: bool) -> R
         except DroppedError:
             pass
         else:
-            return _stream(body, assemble(dialect, _lines(body.data), limits))
+            return _stream(body, assemble(dialect, _lines(body.data), limits, masking=masking))
     if body.cut:
         raise DroppedError(Dropped.CUT)
     if media_type(body.content_type) == "text/plain" or (answer and dialect in _TEXT_APIS):

@@ -32,13 +32,17 @@ _FEW_NUMBERS = 64
 
 
 class Walker:
-    """Masks bodies of one exchange."""
+    """Masks bodies of one exchange.
+
+    Attributes:
+        masking: there is a masker.
+    """
 
     def __init__(self, texts: Texts, limits: Limits) -> None:
         self._texts = texts
         self._limits = limits
         self._budget = Budget(limits.values)
-        self._masking = texts.masking
+        self.masking = texts.masking
         self._forms = texts.masking  # text in other forms is looked for
 
     def body(self, value: Json, *, answer: bool) -> Json:
@@ -97,7 +101,7 @@ class Walker:
     def _string(self, value: str, name: str, declared: str) -> str:
         if name in fields.JSON_TEXT:
             return self._json_text(value)
-        if self._masking:
+        if self.masking:
             marker = encoded.binary(value, declared, media=name in fields.MEDIA)
             if marker is not None:
                 return marker if self._texts.clean(marker) else markers.ENCODED
@@ -119,7 +123,7 @@ class Walker:
 
     def _called_with(self, value: dict[str, Json]) -> Json:
         masked = self._plainly(value)
-        if not self._masking:
+        if not self.masking:
             return masked
         text = msgspec.json.encode(masked).decode()
         again = self._texts.masked(text)
@@ -143,7 +147,7 @@ class Walker:
 
         The fraction of a number is looked at within arguments alone, which are masked as text too.
         """
-        if not self._masking or (self._forms and -LONG_NUMBER < value < LONG_NUMBER):
+        if not self.masking or (self._forms and -LONG_NUMBER < value < LONG_NUMBER):
             return value
         text = str(int(value)) if value == int(value) else repr(value)
         masked = self._texts.masked(text)
@@ -168,7 +172,7 @@ class Walker:
 
     def _parts(self, value: list[Json], name: str) -> dict[int, tuple[str, str]]:
         """The texts of parts that follow each other, masked: position, field and text."""
-        if not self._masking or len(value) < 2:
+        if not self.masking or len(value) < 2:
             return {}
         kinds = [_kind_of_part(one, name) for one in value]
         result: dict[int, tuple[str, str]] = {}

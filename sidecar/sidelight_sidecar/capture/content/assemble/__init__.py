@@ -20,6 +20,7 @@ from sidelight_sidecar.capture.content.assemble.engines import (
     Tgi,
     Triton,
 )
+from sidelight_sidecar.capture.content.assemble.forms import without_logprobs
 from sidelight_sidecar.capture.content.assemble.generic import Generic, PlainText
 from sidelight_sidecar.capture.content.assemble.openai import OpenAI
 from sidelight_sidecar.capture.content.assemble.responses import Responses
@@ -59,8 +60,16 @@ class Assembled:
     whole: bool
 
 
-def assemble(dialect: str, stream: Iterable[tuple[bytes, bytes]], limits: Limits) -> Assembled:
+def assemble(
+    dialect: str, stream: Iterable[tuple[bytes, bytes]], limits: Limits, *, masking: bool
+) -> Assembled:
     """Put the events of a stream together; each has a name and data.
+
+    Args:
+        dialect: the API.
+        stream: the events.
+        limits: how much is kept.
+        masking: what is never passed on masked need not be put together.
 
     Raises:
         DroppedError: there is too much of it.
@@ -80,7 +89,7 @@ def assemble(dialect: str, stream: Iterable[tuple[bytes, bytes]], limits: Limits
             continue
         if assembler is None:
             assembler = _assembler(dialect, event, budget, limits)
-        assembler.add(event)
+        assembler.add(without_logprobs(event) if masking else event)
     if assembler is None:
         if dialect in _BY_DIALECT:  # nothing was said that it could have said
             return Assembled({}, whole=False)

@@ -8,7 +8,7 @@ _FACTS = frozenset({
     "id", "type", "role", "model", "name", "created_at", "done_reason", "finish_reason",
     "stop_type", "stopping_word", "model_name", "model_version", "remote_model", "remote_host",
 })  # fmt: skip
-_LOGPROBS = Policy(other=Other.JOIN, extend_all=True)
+_LOGPROBS = Policy(last=frozenset({"logprobs"}), other=Other.JOIN, extend_all=True)
 _OLLAMA = Policy(
     last=_FACTS,
     join=frozenset({"response", "content", "thinking"}),

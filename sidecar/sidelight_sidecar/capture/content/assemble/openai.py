@@ -17,7 +17,7 @@ _PIECES = frozenset({
 })  # fmt: skip
 _LISTS = frozenset({"annotations", "citations", "images", "token_ids"})
 
-_LOGPROBS = Policy(last=_FACTS, other=Other.JOIN, extend_all=True)
+_LOGPROBS = Policy(last=_FACTS | {"logprobs"}, other=Other.JOIN, extend_all=True)
 _DELTA = Policy(last=_FACTS, join=_PIECES, extend=_LISTS)
 _MESSAGE = Policy(last=_FACTS)  # Perplexity's: all of it so far, beside the delta
 _CHOICE = Policy(
