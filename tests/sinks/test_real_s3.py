@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 from s3_server import BUCKET, KEY, SECRET, S3Server, s3_server
 from shipping import BEGAN, entries, record, shipping, write_secret
 
-from sidelight_contract.export import ObjectStoreSinkSettings
+from sidelight_contract.capture import CaptureSettings
+from sidelight_contract.export import ExportSettings, ObjectStoreSinkSettings
 from sidelight_sidecar.capture.ship.policy import Outcome, ShipSettings
 from sidelight_sidecar.capture.sinks.object_store import ObjectStoreSink
+from sidelight_sidecar.observer.capture.child import CaptureChild
+from sidelight_sidecar.records.handover import Captured, Payload, Settings
 from sidelight_sidecar.records.record import Origin, decode_record
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first of all builds the server
@@ -34,10 +38,13 @@ def secret(tmp_path: Path) -> Path:
     return folder
 
 
-def make(server: S3Server, secret: Path, prefix: str) -> ObjectStoreSink:
+def settings_of(server: S3Server, prefix: str) -> ObjectStoreSinkSettings:
     url = f"s3://{BUCKET}/{prefix}"
-    settings = ObjectStoreSinkSettings(name="store", url=url, endpoint=server.endpoint)
-    return ObjectStoreSink("store", settings, secret)
+    return ObjectStoreSinkSettings(name="store", url=url, endpoint=server.endpoint)
+
+
+def make(server: S3Server, secret: Path, prefix: str) -> ObjectStoreSink:
+    return ObjectStoreSink("store", settings_of(server, prefix), secret)
 
 
 def numbers(server: S3Server, prefix: str) -> list[int]:
@@ -121,3 +128,24 @@ async def test_a_bucket_that_is_not_there_is_said(server: S3Server, secret: Path
     settings = ObjectStoreSinkSettings(name="store", url="s3://nowhere", endpoint=server.endpoint)
     delivery = await ObjectStoreSink("store", settings, secret).send(entries([record(1)]))
     assert delivery[:2] == (Outcome.LATER, "no such bucket or account (status 404)")
+
+
+async def test_a_whole_process_writes_what_waits_when_its_pod_ends(
+    server: S3Server, secret: Path, tmp_path: Path
+):
+    """As the observer starts it, within its memory: no object was full, nobody waited a minute."""
+    export = ExportSettings([settings_of(server, "process")])
+    places = ("--spool", str(tmp_path / "spool"), "--secrets", str(secret.parent))
+    child = CaptureChild(*places)
+    child.configure(Settings(CaptureSettings(), export, Origin()))
+    async with asyncio.TaskGroup() as group, asyncio.timeout(60):
+        task = group.create_task(child.run())
+        while not child.state.sinks:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
+        for number in range(40):
+            assert child.give(Captured(decode_record(record(number)), Payload(), Payload()))
+        while child.state.records < 40:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
+        assert numbers(server, "process") == []
+        task.cancel()
+    assert numbers(server, "process") == list(range(40))

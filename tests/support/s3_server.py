@@ -31,7 +31,7 @@ BUCKET = "records"
 def program() -> Path:
     """Its path. Outside CI, a machine that cannot build it skips what needs it."""
     found = subprocess.run(
-        [ROOT / "hack/s3.sh"], capture_output=True, text=True, timeout=900, check=False
+        [ROOT / "hack/s3.sh"], capture_output=True, text=True, timeout=500, check=False
     )
     if found.returncode and not os.environ.get("CI"):
         pytest.skip(f"no S3 server here: {found.stderr.strip().splitlines()[-1]}")
