@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,8 @@ from sidelight_sidecar.records.record import (
     Trace,
     encode_record,
 )
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 START_NS = 1_764_000_000_123_456_789
 TRACE = Trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", sampled=True)
@@ -136,10 +138,10 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver(**options: Any) -> AsyncIterator[Receiver]:
-    """A server on loopback; `ssl_context` makes it speak TLS."""
+async def receiver(handle: Handler | None = None, **options: Any) -> AsyncIterator[Receiver]:
+    """A server on loopback; `ssl_context` makes it speak TLS, `handle` answers otherwise."""
     made = Receiver()
-    server = web.Server(made.handle, auto_decompress=False)
+    server = web.Server(handle or made.handle, auto_decompress=False)
     runner = web.ServerRunner(server)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, **options)
