@@ -8,9 +8,12 @@ import msgspec
 import pytest
 
 from sidelight_contract.export import (
+    CloudEventsSinkSettings,
     FileSinkSettings,
     KafkaSinkSettings,
     ObjectStoreSinkSettings,
+    OtlpProtocol,
+    OtlpSinkSettings,
     SinkSettings,
     SpoolSettings,
 )
@@ -18,10 +21,14 @@ from sidelight_sidecar.capture.make import Places, make_sink
 
 STORE = ObjectStoreSinkSettings(name="store", url="s3://bucket/logs")
 KAFKA = KafkaSinkSettings(name="kafka", brokers=["kafka:9092"], topic="records")
+EVENTS = CloudEventsSinkSettings(name="events", url="http://broker.ml")
+SPANS = OtlpSinkSettings(name="spans", endpoint="http://collector:4318")
+CALLS = OtlpSinkSettings(name="calls", endpoint="http://otel:4317", protocol=OtlpProtocol.GRPC)
 SPOOL = SpoolSettings()
+ALL = [STORE, KAFKA, FileSinkSettings(name="files"), EVENTS, SPANS, CALLS]
 
 
-@pytest.mark.parametrize("settings", [STORE, KAFKA, FileSinkSettings(name="files")])
+@pytest.mark.parametrize("settings", ALL, ids=[one.name for one in ALL])
 async def test_each_is_made_with_its_name_and_in_time(settings: SinkSettings, tmp_path: Path):
     """Nothing is connected to until there is something to send."""
     sink, how = make_sink(settings, Places(tmp_path, tmp_path, tmp_path), SPOOL)
@@ -48,7 +55,7 @@ def test_an_object_is_full_before_the_spool_is(most: int, spool: SpoolSettings, 
 
 def test_a_process_without_such_sinks_does_not_import_what_they_need():
     """Megabytes that every pod would pay."""
-    heavy = ["obstore", "aiokafka", "sidelight_sidecar.capture.sinks.otlp"]
+    heavy = ["obstore", "aiokafka", "aiohttp", "google.protobuf", "h2"]
     code = (
         "import sys, sidelight_sidecar.capture.__main__\n"
         f"print([name for name in {heavy} if name in sys.modules])"

@@ -7,6 +7,7 @@ from sidelight_contract.export import (
     FILES_DIRECTORY,
     SECRETS_DIRECTORY,
     SPOOL_DIRECTORY,
+    CloudEventsSinkSettings,
     FileSinkSettings,
     KafkaSinkSettings,
     ObjectStoreSinkSettings,
@@ -71,7 +72,14 @@ def make_sink(
         from sidelight_sidecar.capture.sinks import kafka  # noqa: PLC0415
 
         return kafka.KafkaSink(settings.name, settings, secret), ShipSettings(linger_seconds=1.0)
-    raise NotImplementedError(type(settings).__name__)
+    if isinstance(settings, CloudEventsSinkSettings):
+        from sidelight_sidecar.capture.sinks import cloudevents  # noqa: PLC0415
+
+        how = ShipSettings(most=cloudevents.MOST, linger_seconds=1.0)
+        return cloudevents.make_cloudevents_sink(settings, secret), how
+    from sidelight_sidecar.capture.sinks.otlp import sink as otlp  # noqa: PLC0415
+
+    return otlp.make_otlp_sink(settings, secret), ShipSettings()
 
 
 def _bytes(spool: SpoolSettings) -> int:

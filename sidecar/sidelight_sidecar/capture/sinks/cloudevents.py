@@ -13,6 +13,7 @@ is when the side began (request) or ended (answer), not when it was posted.
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +30,8 @@ from sidelight_sidecar.records.record import Body, Record, decode_record
 REQUEST = "org.kubeflow.serving.inference.request"
 RESPONSE = "org.kubeflow.serving.inference.response"
 NO_PAYLOAD = "no payload"
+MOST = 64
+"""Records in a batch. Default 64: a hundred posts, which are done within a batch's time."""
 _ANSWERED = frozenset({200, 499})
 """499: the client left first, but what it got began with 200, and KServe's logger posts that."""
 _PLAIN = frozenset(map(chr, range(0x21, 0x7F))) - {'"', "%"}
@@ -149,3 +152,8 @@ class CloudEventsSink:
         except msgspec.DecodeError:
             return Delivery(Outcome.REFUSED, "no record")
         return result
+
+
+def make_cloudevents_sink(settings: CloudEventsSinkSettings, secret: Path) -> CloudEventsSink:
+    """A sink with a Secret's folder."""
+    return CloudEventsSink(settings, CredentialsReader(secret))
