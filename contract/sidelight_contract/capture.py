@@ -19,6 +19,9 @@ DETECTORS = (
 )  # fmt: skip
 """Those that are built in; docs/redaction.md says what each finds."""
 
+PATTERN_NAME = "^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$"
+MAX_PATTERN_CHARACTERS = 512
+
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -84,9 +87,9 @@ class Part(StrEnum):
 class Pattern(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A pattern of the user's own, in RE2's syntax."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]{0,31}$")]
+    name: Annotated[str, msgspec.Meta(pattern=PATTERN_NAME, max_length=32)]
     """What stands in its place, in brackets: `[NAME]`."""
-    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
 
 
 class RedactionSettings(

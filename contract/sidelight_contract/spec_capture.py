@@ -4,7 +4,14 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from sidelight_contract.capture import DETECTORS, MAX_PER_MINUTE, Part, Payloads
+from sidelight_contract.capture import (
+    DETECTORS,
+    MAX_PATTERN_CHARACTERS,
+    MAX_PER_MINUTE,
+    PATTERN_NAME,
+    Part,
+    Payloads,
+)
 from sidelight_contract.export import MAX_SINKS, OtlpDialect, OtlpProtocol
 from sidelight_contract.resource import Resource, cel
 
@@ -59,11 +66,14 @@ class OwnPattern(Resource):
     """A pattern of your own."""
 
     name: str = Field(
-        pattern="^[A-Z][A-Z0-9_]{0,31}$",
+        max_length=32,
+        pattern=PATTERN_NAME,
         description="What stands in its place, in brackets: `[NAME]`.",
     )
     pattern: str = Field(
-        min_length=1, max_length=1000, description="In RE2's syntax, which takes linear time."
+        min_length=1,
+        max_length=MAX_PATTERN_CHARACTERS,
+        description="In RE2's syntax, which takes linear time.",
     )
 
 
@@ -207,6 +217,23 @@ class CloudEventsSink(Resource):
     url: str = Field(
         max_length=2048, pattern="^https?://.+$", description="Where events are posted to."
     )
+    inference_service: str = Field(
+        default="",
+        max_length=253,
+        description="What events call the InferenceService. Empty (default): the ObservedModel's "
+        "name.",
+    )
+    component: str = Field(
+        default="predictor",
+        max_length=63,
+        description="What events call the component. Default predictor.",
+    )
+    endpoint: str = Field(
+        default="",
+        max_length=63,
+        description="`default` or `canary`, where whoever takes the events tells them by it. Empty "
+        "(default): as KServe has it for a service without a canary.",
+    )
 
 
 class OtlpSink(Resource):
@@ -216,7 +243,7 @@ class OtlpSink(Resource):
         max_length=2048,
         pattern="^https?://.+$",
         description="A base address, such as `http://collector.monitoring:4318`; the dialect adds "
-        "its path.",
+        "its path, unless this one ends as `/traces`. For grpc without a path.",
     )
     protocol: OtlpProtocol = Field(
         default=OtlpProtocol.HTTP, description="http/protobuf (default) or grpc."
@@ -228,13 +255,20 @@ class OtlpSink(Resource):
     headers: dict[str, str] = Field(
         default_factory=dict,
         max_length=32,
-        description="Headers that are no secret, such as a project's name; each key of the Secret "
-        "is a header, too. Default none.",
+        description="Headers that are no secret, such as a project's name. Of the Secret, `token` "
+        "is sent as the dialect says, and each other key is a header. Default none.",
     )
     resource: dict[str, str] = Field(
         default_factory=dict,
         max_length=32,
         description="Attributes of the resource, beside those of the pod. Default none.",
+    )
+    max_content_bytes: int = Field(
+        default=64 << 10,
+        ge=1024,
+        le=1 << 20,
+        description="Of each attribute that holds content; what is longer is cut so that it stays "
+        "JSON. Default 65536: many backends refuse a span of 1 MB, and some have content twice.",
     )
 
 

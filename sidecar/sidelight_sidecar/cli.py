@@ -76,12 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_observer_options(run)
     record.add_argument("file", metavar="FILE", help="frame file to write")
     _add_tap(commands.add_parser("tap", help="observe from packets, without being in the path"))
-    replay = commands.add_parser("replay", help="what was in a frame file")
-    replay.add_argument("file", type=Path, metavar="FILE")
-    replay.add_argument(
-        "--format", choices=("exchanges", "metrics", "summary"), default="exchanges",
-        help="default: exchanges, a JSON line each",
-    )  # fmt: skip
+    _add_replay(commands.add_parser("replay", help="what was in a frame file"))
     redirect = commands.add_parser("redirect", help="write the pod's redirect (an init container)")
     redirect.add_argument(
         "--port", action="append", type=_port, required=True, metavar="N",
@@ -109,6 +104,23 @@ def _add_observer_options(command: argparse.ArgumentParser) -> None:
         ("--secrets", "a folder for each sink that has a Secret"),
     ):
         command.add_argument(flag, metavar="DIRECTORY", help=what)
+
+
+def _add_replay(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument("file", type=Path, metavar="FILE")
+    form = replay.add_mutually_exclusive_group()
+    form.add_argument(
+        "--format", choices=("exchanges", "metrics", "summary"), default="exchanges",
+        help="default: exchanges, a JSON line each",
+    )  # fmt: skip
+    form.add_argument(
+        "--capture", action="store_true",
+        help="instead: the records that would be shipped, a JSON line each",
+    )  # fmt: skip
+    replay.add_argument(
+        "--config", type=Path, metavar="FILE",
+        help="with --capture: the sidecar's settings; default: all of it, payloads Redacted",
+    )  # fmt: skip
 
 
 def _add_tap(tap: argparse.ArgumentParser) -> None:
@@ -162,6 +174,46 @@ def _observer_command(options: argparse.Namespace) -> list[str]:
     return observer
 
 
+def _complain(file: Path, error: object) -> int:
+    print(f"sidelight-sidecar: {file}: {error}", file=sys.stderr)
+    return 1
+
+
+def _replay_capture(options: argparse.Namespace) -> int:
+    from sidelight_contract.config import ConfigError, decode_config  # noqa: PLC0415
+    from sidelight_sidecar.replay_capture import EVERYTHING, CaptureReplay  # noqa: PLC0415
+
+    config = EVERYTHING
+    if options.config is not None:
+        try:
+            config = decode_config(options.config.read_bytes())
+        except OSError as error:
+            return _complain(options.config, error.strerror)
+        except ConfigError as error:
+            return _complain(options.config, error)
+    records = CaptureReplay(options.file, config)
+    failed = 0
+    try:
+        for part in records:
+            if isinstance(part, bytes):
+                sys.stdout.buffer.write(part + b"\n")
+            else:
+                failed = _complain(options.file, part)
+    except OSError as error:
+        return _complain(options.file, error.strerror)
+    sys.stdout.buffer.flush()
+    state = records.state
+    if state.refused:
+        failed = _complain(options.config, f"no payload is recorded: {state.refused}")
+    dropped = sum(state.dropped.values())
+    print(
+        f"{state.records} records; by capture.keep {records.passed} were none, "
+        f"{dropped} had no room in the spool",
+        file=sys.stderr,
+    )
+    return failed
+
+
 def _replay(options: argparse.Namespace) -> int:
     from sidelight_sidecar.observer.replay import replay  # noqa: PLC0415 - not for the relay
 
@@ -170,11 +222,9 @@ def _replay(options: argparse.Namespace) -> int:
             if isinstance(part, str):
                 print(part)
             else:
-                print(f"sidelight-sidecar: {options.file}: {part}", file=sys.stderr)
-                return 1
+                return _complain(options.file, part)
     except OSError as error:
-        print(f"sidelight-sidecar: {options.file}: {error.strerror}", file=sys.stderr)
-        return 1
+        return _complain(options.file, error.strerror)
     return 0
 
 
@@ -193,12 +243,15 @@ def _redirect(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; `run` and `record` become the relay, `tap` the tap."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "replay" and options.config is not None and not options.capture:
+        parser.error("--config is for replay --capture")
     if options.command in ("run", "record", "tap"):
         command = tap_command(options) if options.command == "tap" else relay_command(options)
         os.execv(command[0], command)  # noqa: S606 - this very interpreter
     if options.command == "replay":
-        return _replay(options)
+        return _replay_capture(options) if options.capture else _replay(options)
     if options.command == "redirect":
         return _redirect(options)
     print(__version__)

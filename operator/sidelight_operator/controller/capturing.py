@@ -20,6 +20,7 @@ from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model
 
 _MAX_SINKS_NAMED = 4
+_LEAST_AGE_SECONDS = 1.0
 
 
 def payloads_of(model: Model, *, allow_full: bool) -> Payloads:
@@ -41,7 +42,7 @@ def capture_settings(model: Model, *, allow_full: bool) -> CaptureSettings:
             abandoned=keep.abandoned,
             truncated=keep.truncated,
             slowest=keep.slowest,
-            slower_than=parse_duration(keep.slower_than) if keep.slower_than else None,
+            slower_than=(parse_duration(keep.slower_than) or None) if keep.slower_than else None,
             share=float(keep.share),
             per_minute=keep.per_minute,
         ),
@@ -65,9 +66,14 @@ def export_settings(model: Model) -> wire.ExportSettings:
         spool=wire.SpoolSettings(
             memory_bytes=export.spool.memory_bytes,
             disk_bytes=export.spool.disk_bytes,
-            age_seconds=parse_duration(export.spool.max_age),
+            age_seconds=_age(export.spool.max_age),
         ),
     )
+
+
+def _age(text: str) -> float:
+    """The schema allows `0s`; sidecars would refuse all of the configuration."""
+    return max(parse_duration(text), _LEAST_AGE_SECONDS)
 
 
 def _sink(sink: spec.Sink) -> wire.SinkSettings:
@@ -75,7 +81,7 @@ def _sink(sink: spec.Sink) -> wire.SinkSettings:
         return wire.FileSinkSettings(
             name=sink.name,
             max_file_bytes=sink.file.max_file_bytes,
-            max_file_seconds=parse_duration(sink.file.max_file_age),
+            max_file_seconds=_age(sink.file.max_file_age),
             max_bytes=sink.file.max_bytes,
         )
     if sink.object_store is not None:
@@ -86,7 +92,7 @@ def _sink(sink: spec.Sink) -> wire.SinkSettings:
             endpoint=store.endpoint,
             region=store.region,
             max_object_bytes=store.max_object_bytes,
-            max_object_seconds=parse_duration(store.max_object_age),
+            max_object_seconds=_age(store.max_object_age),
         )
     if sink.kafka is not None:
         return wire.KafkaSinkSettings(
@@ -97,7 +103,14 @@ def _sink(sink: spec.Sink) -> wire.SinkSettings:
             sasl=sink.kafka.sasl,
         )
     if sink.cloud_events is not None:
-        return wire.CloudEventsSinkSettings(name=sink.name, url=sink.cloud_events.url)
+        events = sink.cloud_events
+        return wire.CloudEventsSinkSettings(
+            name=sink.name,
+            url=events.url,
+            inference_service=events.inference_service,
+            component=events.component,
+            endpoint=events.endpoint,
+        )
     assert sink.otlp is not None, "the schema says so"
     return wire.OtlpSinkSettings(
         name=sink.name,
@@ -106,6 +119,7 @@ def _sink(sink: spec.Sink) -> wire.SinkSettings:
         dialect=sink.otlp.dialect,
         headers=dict(sink.otlp.headers),
         resource=dict(sink.otlp.resource),
+        max_content_bytes=sink.otlp.max_content_bytes,
     )
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from sidelight_contract.capture import CaptureSettings, Part, Payloads
+from sidelight_contract.capture import CaptureSettings, Part, Pattern, Payloads
 from sidelight_sidecar.capture.content.content import Content, Kind, capture
 from sidelight_sidecar.capture.content.exchange import Bodies
 from sidelight_sidecar.capture.content.exchange import Body as Passed
@@ -41,7 +41,7 @@ class Redaction:
         if unknown:
             raise ValueError(f"no such detectors: {', '.join(sorted(unknown))}")
         wanted = [name for name in DETECTORS if name not in redaction.without]
-        patterns = [(own.name, own.pattern) for own in redaction.patterns]
+        patterns = [(_named(own), own.pattern) for own in redaction.patterns]
         masked = settings.payloads is not Payloads.FULL
         self._masker = TextMasker(wanted, patterns) if masked else None
 
@@ -66,6 +66,11 @@ class LeaveOut:
     def __call__(self, captured: Captured) -> Redacted:
         """No payload."""
         return Redacted(_without(captured.request), _without(captured.response))
+
+
+def _named(own: Pattern) -> str:
+    """As detectors are named: `ORDER_ID` is what `order-id` is replaced by."""
+    return own.name.lower().replace("_", "-")
 
 
 def _without(payload: Payload) -> Body:
