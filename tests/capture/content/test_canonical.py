@@ -8,31 +8,37 @@ from typing import Any
 
 import jsonschema
 import pytest
-from captured import exchange, sse, strings_in
+from captured import exchange, sse
 
 from sidelight_sidecar.capture.content import Messages
 
 FINISH = ["stop", "length", "content_filter", "tool_call", "error"]
+TYPED = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
+ID = {"type": "string"}
 PART = {
     "type": "object",
     "required": ["type"],
+    "properties": {"type": {"type": "string"}},
     "oneOf": [
         {"properties": {"type": {"const": "text"}, "content": {"type": "string"}},
          "required": ["content"]},
         {"properties": {"type": {"const": "reasoning"}, "content": {"type": "string"}},
          "required": ["content"]},
-        {"properties": {"type": {"const": "tool_call"}, "name": {"type": "string"}},
+        {"properties": {"type": {"const": "tool_call"}, "name": {"type": "string"}, "id": ID},
          "required": ["name"]},
-        {"properties": {"type": {"const": "tool_call_response"}}, "required": ["response"]},
+        {"properties": {"type": {"const": "tool_call_response"}, "id": ID},
+         "required": ["response"]},
         {"properties": {"type": {"const": "blob"}, "modality": {"type": "string"},
                         "content": {"type": "string"}}, "required": ["modality", "content"]},
         {"properties": {"type": {"const": "uri"}, "uri": {"type": "string"}},
          "required": ["modality", "uri"]},
         {"properties": {"type": {"const": "file"}, "file_id": {"type": "string"}},
          "required": ["modality", "file_id"]},
-        {"properties": {"type": {"const": "server_tool_call"}},
+        {"properties": {"type": {"const": "server_tool_call"}, "name": {"type": "string"},
+                        "server_tool_call": TYPED, "id": ID},
          "required": ["name", "server_tool_call"]},
-        {"properties": {"type": {"const": "server_tool_call_response"}},
+        {"properties": {"type": {"const": "server_tool_call_response"},
+                        "server_tool_call_response": TYPED, "id": ID},
          "required": ["server_tool_call_response"]},
         {"properties": {"type": {"not": {"enum": [
             "text", "reasoning", "tool_call", "tool_call_response", "blob", "uri", "file",
@@ -54,14 +60,22 @@ OUTPUT = {**MESSAGE, "required": ["role", "parts", "finish_reason"]} | {
 }
 
 
+INPUTS, OUTPUTS, INSTRUCTIONS = (
+    jsonschema.Draft202012Validator({"type": "array", "items": items})
+    for items in (MESSAGE, OUTPUT, PART)
+)
+
+
 def messages(dialect: str, request: Any = None, answer: Any = None, **more: Any) -> Messages:
     """The messages of an exchange, which are such by the schema."""
     if isinstance(answer, bytes):
         more.setdefault("answer_type", "text/event-stream")
-    found = exchange(dialect, request, answer, **more).messages
-    jsonschema.validate(found.inputs, {"type": "array", "items": MESSAGE})
-    jsonschema.validate(found.outputs, {"type": "array", "items": OUTPUT})
-    jsonschema.validate(found.system_instructions, {"type": "array", "items": PART})
+    got = exchange(dialect, request, answer, **more)
+    assert got.request.dropped is got.answer.dropped is None
+    found = got.messages
+    INPUTS.validate(found.inputs)
+    OUTPUTS.validate(found.outputs)
+    INSTRUCTIONS.validate(found.system_instructions)
     return found
 
 
@@ -341,6 +355,24 @@ def test_what_nobody_expects_makes_no_message_and_no_error(field: str, junk: Any
             {"x": junk},
             [{"role": 3, "content": junk, "tool_calls": junk}],
         ):
-            got = exchange(dialect, {field: value}, {field: value, "object": junk})
-            assert got.request.dropped is got.answer.dropped is None
-            strings_in([got.messages.inputs, got.messages.outputs])
+            messages(dialect, {field: value}, {field: value, "object": junk})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text", "thinking", "tool_use", "server_tool_use", "file", "blob", "image_url",
+        "tool_result", "x_tool_result", "tool_call", "function_call", "mcp_call", "uri",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("junk", [None, 1, [], {"a": 1}])
+def test_pieces_of_any_content_make_parts_of_the_schema(kind: str, junk: Any) -> None:
+    """Fields of any type within pieces of a type that is known."""
+    names = ["text", "thinking", "id", "name", "input", "content", "image_url", "file", "summary"]
+    piece = {"type": kind, **dict.fromkeys([*names, "call_id", "arguments", "output"], junk)}
+    for dialect, request in (
+        ("anthropic", {"system": [piece], "messages": [{"role": "user", "content": [piece]}]}),
+        ("openai_responses", {"instructions": [piece], "input": [piece]}),
+    ):
+        answer = {"type": "message", "object": "response", "content": [piece], "output": [piece]}
+        messages(dialect, request, answer)

@@ -25,24 +25,36 @@ _MODALITIES = {
 }  # fmt: skip
 _SOURCES = ("source", "image_url", "audio_url", "video_url", "input_audio", "file", "audio")
 _VALUES = ("url", "uri", "data", "file_data", "file_url", "image_url", "image", "base64")
+_RESERVED = frozenset({
+    "tool_call", "tool_call_response", "blob", "uri", "server_tool_call",
+    "server_tool_call_response",
+})  # fmt: skip
+"""Types of the schema that no API has; a piece that says it is one is not."""
 _WHERE = ("http://", "https://", "gs://", "s3://", "file://")
+
+
+def as_text(value: Json) -> str:
+    """A string as it is, nothing as an empty one, and anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
 
 
 def text(content: Json) -> Object:
     """A text."""
-    return {"type": "text", "content": content}
+    return {"type": "text", "content": as_text(content)}
 
 
 def reasoning(content: Json) -> Object:
     """What a model thought."""
-    return {"type": "reasoning", "content": content}
+    return {"type": "reasoning", "content": as_text(content)}
 
 
 def tool_call(identity: Json, name: Json, arguments: Json) -> Object:
     """A call that the client is to make; arguments that are JSON are an object."""
-    part: Object = {"type": "tool_call", "name": name if isinstance(name, str) else ""}
+    part: Object = {"type": "tool_call", "name": as_text(name)}
     if identity:
-        part["id"] = identity
+        part["id"] = as_text(identity)
     part["arguments"] = unpacked(arguments)
     return part
 
@@ -51,7 +63,15 @@ def tool_response(identity: Json, response: Json) -> Object:
     """What a tool answered."""
     part: Object = {"type": "tool_call_response", "response": response}
     if identity:
-        part["id"] = identity
+        part["id"] = as_text(identity)
+    return part
+
+
+def server_call(identity: Json, name: Json, call: Object) -> Object:
+    """A call that the server made itself; what it called has a type."""
+    part: Object = {"type": "server_tool_call", "name": as_text(name), "server_tool_call": call}
+    if identity:
+        part["id"] = as_text(identity)
     return part
 
 
@@ -123,14 +143,19 @@ def _tool(piece: Object, kind: str) -> Object:
     if kind == "tool_result":
         return tool_response(piece.get("tool_use_id"), piece.get("content"))
     if kind in ("server_tool_use", "mcp_tool_use"):
-        return _server_call(piece)
+        name = as_text(piece.get("name"))
+        return server_call(piece.get("id"), name, {"type": name, "input": piece.get("input")})
     if kind.endswith("_tool_result"):
         return {
             "type": "server_tool_call_response",
-            "id": piece.get("tool_use_id"),
+            "id": as_text(piece.get("tool_use_id")),
             "server_tool_call_response": {"type": kind, "content": piece.get("content")},
         }
-    return dict(piece)
+    return {"type": f"other_{kind}" if kind in _RESERVED else kind, **_but_type(piece)}
+
+
+def _but_type(piece: Object) -> Object:
+    return {name: value for name, value in piece.items() if name != "type"}
 
 
 def _reasoning(content: Json) -> Iterator[Json]:
@@ -140,16 +165,6 @@ def _reasoning(content: Json) -> Iterator[Json]:
         return
     for one in content:
         yield reasoning(one.get("text", "") if isinstance(one, dict) else one)
-
-
-def _server_call(piece: Object) -> Object:
-    name = piece.get("name")
-    return {
-        "type": "server_tool_call",
-        "id": piece.get("id"),
-        "name": name,
-        "server_tool_call": {"type": name, "input": piece.get("input")},
-    }
 
 
 def _media_of(piece: Object, modality: str) -> Object:

@@ -68,9 +68,4 @@ def _parts(item: Object) -> Iterator[Json]:
         if isinstance(result, str):
             yield parts.media("image", result)
     elif kind:
-        yield {
-            "type": "server_tool_call",
-            "id": identity,
-            "name": item.get("name") or kind,
-            "server_tool_call": dict(item),
-        }
+        yield parts.server_call(identity, item.get("name") or kind, dict(item))
