@@ -49,6 +49,8 @@ _CODE = re.compile(
     rb"https?://|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z|[A-Za-z]\w{0,19}(?:\.[A-Za-z_]\w{0,19})+\Z"
 )
 _LEAST_PASSWORD, _LEAST_TOKEN, _LEAST_BITS = 6, 16, 3.0
+_DIGITS, _SIGNS = b"0123456789", b"!@#$%^&*?+="
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _SHOWN = 256  # of a longer value the beginning decides
 
 
@@ -102,10 +104,10 @@ _URL_PASSWORD = compiled(rb"[^\s/@\"'<>]{3,256}@")
 
 def _is_secret(name: bytes, value: bytes) -> bool:
     """Say whether a value looks like what its name says."""
-    letters = any(65 <= byte <= 90 or 97 <= byte <= 122 or byte > 127 for byte in value)
-    digits = sum(48 <= byte <= 57 for byte in value)
+    digits = len(value) - len(value.translate(None, _DIGITS))
+    letters = len(value.translate(None, _NO_LETTERS)) > 0
     if _IS_PASSWORD.search(name):
-        signs = any(byte in b"!@#$%^&*?+=" for byte in value)
+        signs = len(value.translate(None, _SIGNS)) < len(value)
         return len(value) >= _LEAST_PASSWORD and letters and (digits > 0 or signs)
     return (
         len(value) >= _LEAST_TOKEN
