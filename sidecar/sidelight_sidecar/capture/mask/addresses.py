@@ -12,9 +12,8 @@ _OCTET = rb"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _V4 = _OCTET + rb"(?:\." + _OCTET + rb"){3}"
 _GROUP = rb"[0-9A-Fa-f]{1,4}"
 _V4_PATTERN = compiled(_V4)
-_V6_TAIL = (
-    rb"(?:(?:" + _GROUP + rb":){0,5}" + _V4 + rb"|" + _GROUP + rb"(?::" + _GROUP + rb"){0,6})"
-)
+_MORE = rb"(?::" + _GROUP + rb"){0,6}"
+_V6_TAIL = rb"(?:(?:" + _GROUP + rb":){0,5}" + _V4 + rb"|" + _GROUP + _MORE + rb")"
 _V6_PATTERN = compiled(
     rb"(?:" + _GROUP + rb":){6}(?:" + _V4 + rb"|" + _GROUP + rb":" + _GROUP + rb")"
     rb"|" + _GROUP + _MORE + rb"::" + _V6_TAIL + rb"?|::" + _V6_TAIL
