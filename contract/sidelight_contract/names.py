@@ -234,6 +234,7 @@ class Reason(StrEnum):
     RECORDS_DELIVERED = "RecordsDelivered"
     RECORDS_LOST = "RecordsLost"
     SINK_DOWN = "SinkDown"
+    SPOOL_NOT_ON_DISK = "SpoolNotOnDisk"
 
     # why the circuit breaker opened
     PODS_REJECTED = "PodsRejected"

@@ -286,6 +286,8 @@ class CaptureReport(msgspec.Struct, omit_defaults=True):
     """Bodies without content, by reason."""
     refused: str = ""
     """Why the settings cannot be used, of one of them: then no payload is recorded."""
+    spool_failed: str = ""
+    """Why records wait in memory although they were to wait on disk, of one of them."""
     sinks: dict[str, SinkReport] = {}
 
     def merge(self, other: "CaptureReport") -> None:
@@ -295,6 +297,7 @@ class CaptureReport(msgspec.Struct, omit_defaults=True):
         add_counts(self.dropped, other.dropped)
         add_counts(self.left_out, other.left_out)
         self.refused = max(self.refused, other.refused)
+        self.spool_failed = max(self.spool_failed, other.spool_failed)
         for name, sink in other.sinks.items():
             self.sinks.setdefault(name, SinkReport()).merge(sink)
 

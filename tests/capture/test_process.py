@@ -118,6 +118,18 @@ async def test_a_process_that_dies_is_started_again_and_a_disk_spool_outlives_it
     assert sorted(set(ids(tmp_path))) == [f"r-{number}" for number in range(6)]
 
 
+async def test_a_spool_that_cannot_be_on_disk_is_in_memory_and_said(tmp_path: Path):
+    """A pod from before there was to be a volume."""
+    (tmp_path / "spool").write_text("in the way")
+    spool = SpoolSettings(disk_bytes=1 << 20)
+    settings = msgspec.structs.replace(SETTINGS, export=ExportSettings([SINK], spool))
+    async with running(tmp_path, settings) as child:
+        child.give(captured(1))
+        await until(lambda: child.state.records == 1)
+        assert child.state.spool_failed == "File exists"
+    assert ids(tmp_path) == ["r-1"]
+
+
 async def test_with_nothing_to_capture_there_is_no_process_and_nothing_is_taken(tmp_path: Path):
     """Until it is asked for again."""
     async with running(tmp_path, SETTINGS) as child:

@@ -123,6 +123,12 @@ def test_records_that_were_not_made_are_said():
     )  # fmt: skip
 
 
+def test_a_spool_that_is_not_on_disk_is_said():
+    """Records wait all the same."""
+    found = conditions(model(), told(SinkReport(1), spool_failed="Read-only file system"))
+    assert found[ConditionType.EXPORTED][:2] == ("False", Reason.SPOOL_NOT_ON_DISK)
+
+
 def test_without_sinks_there_is_nothing_to_say():
     """No condition."""
     assert capture_conditions(parse_model(model_body()), [], allow_full=False) == ()

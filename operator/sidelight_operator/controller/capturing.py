@@ -170,6 +170,12 @@ def _exported(whole: CaptureReport) -> Judged:
             reasons = ", ".join(sorted(whole.dropped))
             parts.append(f"some records were not made ({reasons})")
         return kind, "False", Reason.RECORDS_LOST, "; ".join(parts)
+    if whole.spool_failed:
+        message = (
+            f"records wait in memory, not on disk ({whole.spool_failed}): pods have the spool's "
+            "volume from their creation on; restart the workload"
+        )
+        return kind, "False", Reason.SPOOL_NOT_ON_DISK, message
     names = ", ".join(sorted(whole.sinks))
     return kind, "True", Reason.RECORDS_DELIVERED, f"{names}: nothing is lost, no sink is down"
 

@@ -9,11 +9,14 @@ Rules:
 
 import asyncio
 import contextlib
+import os
 import random
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from sidelight_contract.export import SPOOL_DIRECTORY, SinkSettings, SpoolSettings
 from sidelight_sidecar.capture.recorder import Recorder, Redactor
@@ -67,7 +70,7 @@ class Capture:
         self._clock = clock
         self._kinds = {sink.name: kind_of(sink) for sink in settings.export.sinks}
         names = [sink.name for sink, _ in sinks]
-        self.spool = _spool(settings.export.spool, names, spool_directory)
+        self.spool, self._spool_failed = _spool(settings.export.spool, names, spool_directory)
         self.shippers = [
             Shipper(sink, self.spool, ShipPolicy(how, chance), how, clock) for sink, how in sinks
         ]
@@ -89,7 +92,8 @@ class Capture:
         self.spool.expire(self._clock.unix() - self._age_seconds)
         damaged = self.spool.damaged if isinstance(self.spool, DiskSpool) else 0
         states = [(one.name, self._state(one)) for one in self.shippers]
-        return encode(self.recorder.state(states, damaged))
+        state = self.recorder.state(states, damaged)
+        return encode(msgspec.structs.replace(state, spool_failed=self._spool_failed))
 
     def _state(self, shipper: Shipper) -> SinkState:
         return SinkState(
@@ -115,10 +119,21 @@ class Capture:
             self.spool.close()
 
 
-def _spool(settings: SpoolSettings, readers: Sequence[str], directory: Path) -> Spool:
+def _spool(settings: SpoolSettings, readers: Sequence[str], directory: Path) -> tuple[Spool, str]:
+    """Where records wait, and why not on disk, where they were to.
+
+    Raises:
+        BlockingIOError: the process before this one still ships from there.
+    """
+    memory = MemorySpool(readers, settings.memory_bytes)
     if not settings.disk_bytes:
-        return MemorySpool(readers, settings.memory_bytes)
-    return DiskSpool(directory, readers, settings.disk_bytes, settings.age_seconds)
+        return memory, ""
+    try:
+        return DiskSpool(directory, readers, settings.disk_bytes, settings.age_seconds), ""
+    except BlockingIOError:
+        raise
+    except OSError as error:  # a pod from before there was to be a volume
+        return memory, os.strerror(error.errno) if error.errno else "disk"
 
 
 def kind_of(sink: SinkSettings) -> str:

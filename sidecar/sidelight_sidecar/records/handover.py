@@ -78,6 +78,8 @@ class CaptureState(msgspec.Struct, omit_defaults=True, frozen=True, tag="state")
     """Why the settings cannot be used: then no payload is recorded."""
     spool_bytes: int = 0
     spool_damaged: int = 0
+    spool_failed: str = ""
+    """Why records wait in memory although they were to wait on disk."""
     sinks: dict[str, SinkState] = {}
 
 

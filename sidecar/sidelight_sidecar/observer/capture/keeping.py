@@ -52,7 +52,15 @@ def report_of(offers: Offers, child: CaptureChild) -> CaptureReport:
     dropped = dict(state.dropped)
     if offers.no_room:
         dropped["no_room"] = offers.no_room
-    return CaptureReport(1, state.records, dropped, dict(state.left_out), state.refused, sinks)
+    return CaptureReport(
+        sidecars=1,
+        records=state.records,
+        dropped=dropped,
+        left_out=dict(state.left_out),
+        refused=state.refused,
+        spool_failed=state.spool_failed,
+        sinks=sinks,
+    )
 
 
 def look(pipeline: Pipeline, child: CaptureChild, pod: Origin) -> None:
