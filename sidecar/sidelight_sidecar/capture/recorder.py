@@ -13,7 +13,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from sidelight_sidecar.capture.content.media_types import media_type
 from sidelight_sidecar.capture.spool.queue import Spool
+from sidelight_sidecar.capture.words import Words
 from sidelight_sidecar.records.handover import Captured, CaptureState, Payload, SinkState
 from sidelight_sidecar.records.record import Body, Record, encode_record
 
@@ -35,6 +37,10 @@ class Redactor(Protocol):
     @property
     def refused(self) -> str:
         """Why the settings cannot be used; empty: they can."""
+
+    @property
+    def words(self) -> Words:
+        """Which words of a record are passed on."""
 
     def __call__(self, captured: Captured) -> Redacted:
         """Return what may be passed on."""
@@ -75,8 +81,9 @@ class Recorder:
         self._added(len(line))
 
     def _record(self, captured: Captured) -> Record:
-        if captured.record.payloads == "Off":
-            return captured.record
+        record = self._redact.words.passed_on(captured.record)
+        if record.payloads == "Off":
+            return record
         try:
             redacted = self._redact(captured)
         except Exception:  # noqa: BLE001 - see rule 2; what it says could hold what was to be masked
@@ -87,7 +94,7 @@ class Recorder:
         for detector, count in redacted.findings.items():
             _count(self.counts.findings, detector, count)
         return msgspec.structs.replace(
-            captured.record,
+            record,
             request=redacted.request,
             response=redacted.response,
             findings=dict(redacted.findings),
@@ -109,7 +116,8 @@ class Recorder:
 
 
 def _left_out(payload: Payload) -> Body:
-    return Body(media_type=payload.media_type, bytes=payload.size, left_out=FAULT)
+    kind = media_type(payload.media_type)
+    return Body(media_type=kind, bytes=payload.size, left_out=FAULT)
 
 
 def _count(counts: dict[str, int], name: str, more: int = 1) -> None:

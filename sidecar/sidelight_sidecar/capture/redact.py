@@ -7,10 +7,12 @@ from sidelight_sidecar.capture.content.content import Content, Kind, capture
 from sidelight_sidecar.capture.content.exchange import Bodies
 from sidelight_sidecar.capture.content.exchange import Body as Passed
 from sidelight_sidecar.capture.content.limits import DEFAULT
+from sidelight_sidecar.capture.content.media_types import media_type
 from sidelight_sidecar.capture.content.rules import Rules
 from sidelight_sidecar.capture.mask.registry import DETECTORS
 from sidelight_sidecar.capture.mask.text import TextMasker
 from sidelight_sidecar.capture.recorder import Redacted, Redactor
+from sidelight_sidecar.capture.words import Words
 from sidelight_sidecar.coding import CodingError, decoder_for
 from sidelight_sidecar.records.handover import Captured, Payload
 from sidelight_sidecar.records.record import Body
@@ -44,6 +46,7 @@ class Redaction:
         patterns = [(_named(own), own.pattern) for own in redaction.patterns]
         masked = settings.payloads is not Payloads.FULL
         self._masker = TextMasker(wanted, patterns) if masked else None
+        self.words = Words(self._masker)
 
     def __call__(self, captured: Captured) -> Redacted:
         """See the module."""
@@ -62,6 +65,7 @@ class LeaveOut:
 
     def __init__(self, refused: str) -> None:
         self.refused = refused[:MAX_REFUSED]
+        self.words = Words(TextMasker())
 
     def __call__(self, captured: Captured) -> Redacted:
         """No payload."""
@@ -74,7 +78,7 @@ def _named(own: Pattern) -> str:
 
 
 def _without(payload: Payload) -> Body:
-    return Body(payload.media_type, payload.size, left_out=SETTINGS_REFUSED)
+    return Body(media_type(payload.media_type), payload.size, left_out=SETTINGS_REFUSED)
 
 
 def redactor_for(settings: CaptureSettings) -> Redactor:

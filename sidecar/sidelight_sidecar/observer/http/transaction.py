@@ -20,6 +20,7 @@ MAX_REQUEST_BYTES = 1 << 20
 GAPS_AT_ONCE = 64
 """Gaps of a stream that consumers are told of at once: a second or three of it."""
 MAX_REQUEST_ID = 128
+_HEX = b"0123456789abcdef"
 _ODD = frozenset(b"%x" % number for number in range(1, 16, 2))
 """Last hex digits of flags that say `sampled`."""
 _STREAM = re.compile(rb'"stream"\s{0,8}:\s{0,8}true')
@@ -248,8 +249,13 @@ def _read_context(exchange: Exchange, headers: Headers) -> None:
     """The request's id, and its W3C `traceparent`: version, trace, parent, flags."""
     exchange.request_id = headers.get(b"x-request-id", b"")[:MAX_REQUEST_ID].decode("latin-1")
     parts = headers.get(b"traceparent", b"").split(b"-")
-    if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum():
+    if len(parts) == 4 and _is_hex(parts[1], 32):
         exchange.trace_id = parts[1].decode("ascii")
-        if len(parts[2]) == 16 and parts[2].isalnum():
+        if _is_hex(parts[2], 16):
             exchange.parent_id = parts[2].decode("ascii")
             exchange.trace_sampled = parts[3][-1:] in _ODD
+
+
+def _is_hex(digits: bytes, count: int) -> bool:
+    """Small digits, as the W3C has them; zeros alone are no id."""
+    return len(digits) == count and not digits.strip(_HEX) and digits.strip(b"0") != b""
