@@ -93,8 +93,9 @@ A key's prefix and least length are its proof; lengths grow, so each is masked t
 {wrong}
 
 A random number passes Luhn once in ten times, and an issuer's range seldom: of numbers of 16 digits
-that begin with 2 to 6, about 1 in 16 is taken for a card. That is the price of finding all cards. A version or section number of four parts is
-taken for an address where no word before it says what it is; changelogs are full of them.
+that begin with 2 to 6, about 1 in 16 is taken for a card. That is the price of finding all cards. A
+version or section number of four parts is taken for an address where no word before it says what it
+is; changelogs are full of them.
 
 ## Not looked for
 
