@@ -112,6 +112,10 @@ class OtlpDialect(StrEnum):
     CORALOGIX = "Coralogix"
 
 
+OVER_GRPC = (OtlpDialect.STANDARD, OtlpDialect.PHOENIX, OtlpDialect.CORALOGIX)
+"""Whom spans can be sent to by gRPC; the others take HTTP alone."""
+
+
 class OtlpSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag="otlp"):
     """A span a record, by OpenTelemetry's conventions for generative AI."""
 

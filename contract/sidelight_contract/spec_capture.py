@@ -12,7 +12,7 @@ from sidelight_contract.capture import (
     Part,
     Payloads,
 )
-from sidelight_contract.export import MAX_SINKS, OtlpDialect, OtlpProtocol
+from sidelight_contract.export import MAX_SINKS, OVER_GRPC, OtlpDialect, OtlpProtocol
 from sidelight_contract.resource import Resource, cel
 
 _DURATION = "^(([0-9]{1,6}([.][0-9]{1,6})?)(us|ms|s|m|h)){0,3}$"
@@ -238,6 +238,16 @@ class CloudEventsSink(Resource):
 
 class OtlpSink(Resource):
     """A span a record, by OpenTelemetry's conventions for generative AI (docs/otlp.md)."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!has(self.protocol) || self.protocol != 'grpc' || self.dialect in "
+                f"[{', '.join(repr(one.value) for one in OVER_GRPC)}]",
+                f"grpc is taken by {', '.join(OVER_GRPC)} alone",
+            )
+        )
+    )
 
     endpoint: str = Field(
         max_length=2048,

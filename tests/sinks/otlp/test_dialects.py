@@ -14,7 +14,7 @@ import pytest
 from otlp_sinks import posted_by
 from receiver import ANSWER, REQUEST, chat, off
 
-from sidelight_contract.export import OtlpDialect, OtlpSinkSettings
+from sidelight_contract.export import OVER_GRPC, OtlpDialect, OtlpSinkSettings
 from sidelight_sidecar.capture.sinks.otlp.dialects import DIALECTS
 from sidelight_sidecar.capture.sinks.otlp.http import address_of
 
@@ -31,6 +31,11 @@ def secrets(tmp_path: Path) -> Path:
 def test_every_dialect_is_in_the_table():
     """And no other."""
     assert set(DIALECTS) == set(OtlpDialect)
+
+
+def test_the_resources_rule_for_grpc_is_the_tables():
+    """The API server refuses what the sink would."""
+    assert {one for one, table in DIALECTS.items() if table.grpc} == set(OVER_GRPC)
 
 
 @pytest.mark.parametrize(
