@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from sidelight_contract.autopsy import Autopsy
+from sidelight_contract.export import MAX_SINKS
 from sidelight_contract.identity import RuntimeIdentity
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.slo import SloReport
@@ -22,6 +23,9 @@ MAX_SUMMARY_BYTES = 4 * 1024 * 1024
 """A reader refuses more: 32 models x 16 operations x 4 full sketches stay well below it."""
 
 
+Word = Annotated[str, msgspec.Meta(max_length=400)]
+"""In a status, of one sidecar's saying."""
+Reasons = Annotated[dict[str, int], msgspec.Meta(max_length=64)]
 Time = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 """Seconds; later than the end of the year 9999 is nobody's clock."""
 
@@ -263,7 +267,7 @@ class SinkReport(msgspec.Struct, omit_defaults=True):
     waiting: int = 0
     lag_seconds: float = 0.0
     """How long the oldest record has waited, of all."""
-    why: str = ""
+    why: Word = ""
     """Why the last try failed, of one of them."""
 
     def merge(self, other: "SinkReport") -> None:
@@ -280,15 +284,15 @@ class CaptureReport(msgspec.Struct, omit_defaults=True):
     sidecars: int = 0
     """That are to capture."""
     records: int = 0
-    dropped: dict[str, int] = {}
+    dropped: Reasons = {}
     """Exchanges that were to become records and did not, by reason."""
-    left_out: dict[str, int] = {}
+    left_out: Reasons = {}
     """Bodies without content, by reason."""
-    refused: str = ""
+    refused: Word = ""
     """Why the settings cannot be used, of one of them: then no payload is recorded."""
-    spool_failed: str = ""
+    spool_failed: Word = ""
     """Why records wait in memory although they were to wait on disk, of one of them."""
-    sinks: dict[str, SinkReport] = {}
+    sinks: Annotated[dict[str, SinkReport], msgspec.Meta(max_length=MAX_SINKS)] = {}
 
     def merge(self, other: "CaptureReport") -> None:
         """Add all of `other`."""
