@@ -5,7 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench accuracy accuracy-aiperf \
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench redaction accuracy accuracy-aiperf \
+  otlp-backends \
   conformance pods fuzz lock clean
 
 help: ## This list
@@ -59,11 +60,17 @@ bench: setup ## Cost beside nginx, HAProxy and others; BENCH=--quick for a first
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks.capture
 
+redaction: setup ## Write docs/redaction.md: precision and recall of each detector
+	$(BIN)/python -m benchmarks.redaction > docs/redaction.md
+
 accuracy: setup ## Every figure beside an independent client's, request by request; ACCURACY=options
 	$(BIN)/python -m benchmarks.accuracy $(ACCURACY)
 
 accuracy-aiperf: setup ## The same beside AIPerf's own report (installs it: 1.2 GB in the cache)
 	$(BIN)/python -m benchmarks.accuracy.aiperf $(ACCURACY)
+
+otlp-backends: setup ## A streamed chat as Phoenix and MLflow show it (installs both: 1.7 GB in the cache)
+	$(BIN)/python -m benchmarks.otlp
 
 fuzz: setup ## Ten minutes of input that nobody should send; FUZZ="--seconds N --seed S"
 	$(BIN)/python hack/fuzz.py $(FUZZ)

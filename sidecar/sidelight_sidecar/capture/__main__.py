@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import resource
 import socket
 import sys
@@ -21,6 +22,9 @@ engine and its connections have ended."""
 MEMORY_LIMIT_MIB = 192
 """Data segment of this process (RLIMIT_DATA). Default 192: it dies of a leak before the container's
 limit kills the relay with it."""
+
+NICE = 10
+"""Added to its priority: a text that was made to be slow to mask costs nobody else much."""
 
 log = logging.getLogger("sidelight.capture")
 
@@ -46,6 +50,7 @@ def main() -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    os.nice(NICE)
     size = MEMORY_LIMIT_MIB << 20
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
