@@ -109,6 +109,23 @@ def test_every_string_is_as_the_masker_leaves_it(value: Any) -> None:
         assert MASKER.mask(text).text == text
 
 
+def test_records_of_a_table_are_masked_by_their_columns() -> None:
+    """A number that is nothing by itself; other columns stay."""
+    row = {
+        "ssn": "078051120",
+        "password": "hunter2hunter2",
+        "age": 43,
+        "city": "Ulm",
+        "n": 78051120,
+    }
+    body = Body(json.dumps({"instances": [row]}).encode(), "application/json")
+    got = capture(Bodies("kserve", body, Body(b"")), MASKER)
+    found = json.loads(got.request.body)["instances"][0]
+    assert found == {**row, "ssn": found["ssn"], "password": found["password"]}
+    assert found["password"].startswith("[")
+    assert found["ssn"].startswith("[")
+
+
 def test_markers_are_no_findings() -> None:
     """What stands for content is not content."""
     shown = [

@@ -164,6 +164,27 @@ def test_a_value_that_only_its_key_tells_of_is_found() -> None:
     assert got[1]["function"]["arguments"] == '{"password":"[EMAIL]"}'
 
 
+def test_a_value_is_looked_at_behind_its_key() -> None:
+    """In any object: a record of a table, metadata, a tensor's parameters."""
+
+    class Keyed(FakeMasker):
+        """Knows a PIN by the word before it, and takes the word along of a password."""
+
+        def mask(self, text: str) -> Any:
+            text = text.replace("pin: 1234", "pin: a@b.com").replace("password: x1", "a@b.com")
+            return super().mask(text)
+
+    body = Body(
+        b'{"instances": [{"pin": 1234, "n": 1234, "password": "x1", "m": "x1", "k": "a@b.com"}]}',
+        "application/json",
+    )
+    got = capture(Bodies("kserve", body, Body(b"")), Keyed())
+    assert json.loads(got.request.body)["instances"][0] == {
+        "pin": "[EMAIL]", "n": 1234, "password": "[TEXT]", "m": "x1", "k": "[EMAIL]",
+    }  # fmt: skip
+    assert got.findings == {"email": 3}
+
+
 def test_json_in_text_stays_text() -> None:
     """A message that quotes JSON is what somebody wrote."""
     text = '{ "a" : "a@b.com" }'

@@ -6,6 +6,15 @@ JSON_TEXT = frozenset({"arguments", "partial_json"})
 """JSON within a string: what a tool is called with."""
 CALLED_WITH = frozenset({"arguments", "input"})
 """Where an object is what a tool is called with: a client's own words."""
+TIMES = frozenset({
+    "created", "created_at", "completed_at", "total_duration", "load_duration",
+    "prompt_eval_duration", "eval_duration",
+})  # fmt: skip
+"""Whole numbers that an engine says about an answer; as many digits as a telephone number has."""
+FACTS = frozenset({
+    "role", "type", "object", "model", "finish_reason", "index", "id", "content", "text", *TIMES,
+})  # fmt: skip
+"""Fields whose names tell nothing of what is in them."""
 MEDIA = frozenset({
     "data", "b64_json", "file_data", "image_data", "audio_data", "video_data", "images",
     "image_url", "result", "encrypted_content", "signature", "embedding", "audio", "image",
@@ -23,11 +32,6 @@ LOGPROBS = frozenset({
     "input_top_logprobs", "top_tokens", "prefill", "tokens", "token_logprobs",
 })  # fmt: skip
 """Lists and objects in which the text is said once more, token by token."""
-TIMES = frozenset({
-    "created", "created_at", "completed_at", "total_duration", "load_duration",
-    "prompt_eval_duration", "eval_duration",
-})  # fmt: skip
-"""Whole numbers that an engine says about an answer; as many digits as a telephone number has."""
 LARGEST_TIME = 10**13
 """Three hours in nanoseconds, or any time in milliseconds."""
 TEXTS_OF_PARTS = ("text", "thinking", "refusal", "content", "summary")

@@ -6,11 +6,12 @@ Rules:
 2. JSON in a string (a call's arguments) is masked leaf by leaf, written again, and the text of it
    masked once more.
 3. Text parts of one message that follow each other are masked as one (`adjacent`).
-   An object that is called with is masked as text too: a value may only tell by its key.
+   An object that is called with is masked as text too.
 4. Text in other forms is left out: inlined media, tokens' ids, log probabilities, vectors; but
    within arguments, nothing is taken for such. Where content is passed on unmasked (`Full`), all
    of them stay.
-5. Nothing but the engine's own times, at the top of an answer, is passed on without a look.
+5. A short value is also looked at behind its key, for that may be what tells of it.
+6. Nothing but the engine's own times, at the top of an answer, is passed on without a look.
 """
 
 import re
@@ -27,6 +28,9 @@ from sidelight_sidecar.capture.content.text import Texts
 LONG_NUMBER = 10**8
 """The first number of nine digits."""
 _BLANKS = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+"?)|[ \t\r\n]++')
+_SHORT_CHARACTERS = 128
+_SHORT_NUMBER = 1000
+"""A PIN or a code has four digits."""
 _FEW_NUMBERS = 64
 """Numbers of a tensor that may be a class or a score, and are not yet a vector."""
 
@@ -80,6 +84,8 @@ class Walker:
     def _object(self, value: dict[str, Json], given: dict[str, Json]) -> Json:
         """An object; of the fields that are given nothing needs to be done."""
         declared = fields.declared_type(value)
+        if self.masking:
+            given = {**self._told_by_name(value), **given}
         tensor = _other_form(value) if self._forms else None
         if tensor is not None:
             given = {**given, "data": tensor}
@@ -87,6 +93,26 @@ class Walker:
         for name, one in value.items():
             shown = self._key(name, result)
             result[shown] = given[name] if name in given else self._value(one, name, declared)
+        return result
+
+    def _told_by_name(self, value: dict[str, Json]) -> dict[str, Json]:
+        """Fields whose name is what tells of their value: `{"password": "hunter2"}`.
+
+        The fields of an object are looked at together first: mostly that is all.
+        """
+        told = {name: text for name, one in value.items() if (text := _short(name, one))}
+        lines = {name: f"{name}: {text}" for name, text in told.items()}
+        if not lines or self._texts.clean("\n".join(lines.values())):
+            return {}
+        result: dict[str, Json] = {}
+        for name, line in lines.items():
+            if not self._texts.clean(line) and self._texts.clean(told[name]):
+                head = f"{name}: "
+                masked = self._texts.masked(line)
+                known = masked.startswith(head)
+                result[name] = (
+                    self._texts.leaf(masked.removeprefix(head)) if known else markers.TEXT
+                )
         return result
 
     def _key(self, name: str, taken: dict[str, Json]) -> str:
@@ -187,6 +213,17 @@ class Walker:
                 result.update(zip(range(start, end), [(kind, one) for one in masked], strict=True))
             start = end
         return result
+
+
+def _short(name: str, value: Json) -> str:
+    """What a field says that may be told by its name; empty if it is none."""
+    if name in fields.FACTS or isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        return value if len(value) <= _SHORT_CHARACTERS else ""
+    if isinstance(value, int) and not -_SHORT_NUMBER < value < _SHORT_NUMBER:
+        return str(value)
+    return ""
 
 
 def _kind_of_part(value: Json, name: str) -> str | None:
