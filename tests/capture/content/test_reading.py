@@ -149,11 +149,16 @@ def test_a_document_that_was_cut_is_dropped() -> None:
     assert content(rb'{"a": "\u0061@b.com', cut=True).dropped is Dropped.CUT
 
 
-def test_tensors_after_the_json_are_left() -> None:
-    """Triton's binary extension: the header says where the JSON ends."""
-    head = b'{"outputs": [{"name": "x", "datatype": "FP32"}]}'
-    got = content(head + b"\0\1\2a@b.com", "application/octet-stream", json_bytes=len(head))
-    assert json.loads(got.body) == json.loads(head)
+@pytest.mark.parametrize("tail", [b"\0\1\2a@b.com", b'}{"', b'"', b"[[[", b"{}"])
+def test_tensors_after_the_json_are_left(tail: bytes) -> None:
+    """Triton's binary extension, of requests and answers: nothing of them is passed."""
+    head = rb'{"outputs": [{"name": "x\\\"}", "data": ["a@b.com"]}], "n": {}}'
+    for form in ("application/octet-stream", "application/json"):
+        got = content(b" " + head + tail, form, dialect="kserve")
+        expected = {"outputs": [{"name": 'x\\"}', "data": ["[EMAIL]"]}], "n": {}}
+        assert json.loads(got.body) == expected
+    assert content(head + tail, dialect="openai").dropped is Dropped.NOT_JSON
+    assert content(head[:-1] + b"\0", dialect="kserve").dropped is Dropped.NOT_JSON
 
 
 def test_lines_and_events_are_known_by_their_looks() -> None:

@@ -11,14 +11,11 @@ class Body:
         data: its bytes.
         content_type: the header's value, empty if there was none.
         cut: it went on, and the rest was not kept, or never came.
-        json_bytes: how many of the bytes are JSON, where tensors follow as they are
-            (`Inference-Header-Content-Length`); 0: all.
     """
 
     data: bytes
     content_type: str = ""
     cut: bool = False
-    json_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string, or the rest where one does not end: it always matches, and never goes back."""
+_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[\]{}])', re.DOTALL)
 _STRETCH = re.compile(rb'(?:[^"]*+"[^"\\]*+(?:\\.[^"\\]*+)*+"?+){1,4096}+', re.DOTALL)
 """Some strings and what is before them: bodies are measured by stretches, to keep no list."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -45,6 +46,21 @@ def read_json(data: bytes, limits: Limits) -> Json:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _without_surrogates(data)
     return value
+
+
+def object_at_start(data: bytes) -> bytes:
+    """The object that bytes begin with, whatever comes after it; empty if there is none.
+
+    Triton's tensors follow their JSON as they are, and its length is in a header alone.
+    """
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(data):
+        bracket = found[1]
+        if bracket is not None:
+            depth += 1 if bracket in b"[{" else -1
+            if depth <= 0:
+                return data[: found.end()]
+    return b""
 
 
 def _without_surrogates(data: bytes) -> Json:

@@ -24,10 +24,12 @@ from sidelight_sidecar.capture.content.media_types import (
     media_type,
     readable_charset,
 )
-from sidelight_sidecar.capture.content.read_json import Json, read_json
+from sidelight_sidecar.capture.content.read_json import Json, object_at_start, read_json
 
 _TEXT_APIS = frozenset({"fedml", "takeoff"})
 """APIs that answer with text and may not say so."""
+_TENSORS = "kserve"
+"""The API that has tensors behind its JSON, as they are; nothing of them is passed on."""
 _EVENT_STARTS = (b"data:", b"event:", b":", b"id:")
 
 
@@ -72,8 +74,6 @@ def read_body(body: Body, dialect: str, limits: Limits, *, answer: bool, masking
 
 def _form(body: Body, dialect: str, *, answer: bool) -> Form:
     """How a body is read, with a look at it where its type says nothing."""
-    if 0 < body.json_bytes < len(body.data):
-        return Form.JSON
     form = form_of(body.content_type)
     if form not in (Form.SHAPELESS, Form.JSON):
         return form
@@ -87,7 +87,9 @@ def _form(body: Body, dialect: str, *, answer: bool) -> Form:
 
 
 def _document(body: Body, dialect: str, limits: Limits, *, answer: bool, masking: bool) -> Read:
-    data = body.data[: body.json_bytes or None]
+    data = body.data
+    if dialect == _TENSORS:
+        data = object_at_start(data) or data
     try:
         value = read_json(data, limits)
     except DroppedError as error:
