@@ -19,6 +19,7 @@ from sidelight_sidecar.records.record import Body
 
 SETTINGS_REFUSED = "settings_refused"
 MAX_REFUSED = 300
+NO_CONTENT = Body().content
 
 
 class Redaction:
@@ -109,10 +110,12 @@ def _decoded(payload: Payload) -> Passed:
 def _body(payload: Payload, content: Content) -> Body:
     text = content.kind is Kind.TEXT
     value = msgspec.json.encode(content.body.decode()) if text else content.body
+    # Nothing is no JSON: the default alone is left out of a record, not what is only like it.
+    kept = msgspec.Raw(value) if value else NO_CONTENT
     return Body(
         media_type=content.media_type,
         bytes=payload.size,
-        content=msgspec.Raw(value),
+        content=kept,
         left_out=content.dropped.value if content.dropped else "",
         text=text,
         truncated=content.truncated,
