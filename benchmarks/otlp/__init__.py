@@ -1,0 +1,1 @@
+"""What real OTLP backends show of a chat: `python -m benchmarks.otlp`."""
