@@ -251,6 +251,8 @@ def test_content_as_it_is_has_no_findings() -> None:
     value = {"a": SECRET, "n": int(CARD), SECRET: "data:image/png;base64,AAAA"}
     assert request_of(value, full=True) == value
     assert exchange("", value, None, full=True).findings == {}
+    call = {"arguments": '{"a": "\\u0061", "a" : 1.50}'}
+    assert request_of(call, full=True) == call
 
 
 def test_values_within_arguments_are_values_of_the_body() -> None:

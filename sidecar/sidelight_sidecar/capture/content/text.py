@@ -35,6 +35,7 @@ class Texts:
     Attributes:
         findings: how often each detector found something.
         masking: there is a masker.
+        changes: something is done with texts at all.
     """
 
     def __init__(self, masker: TextMasker | None, rules: Rules, limits: Limits = DEFAULT) -> None:
@@ -43,6 +44,7 @@ class Texts:
         self._masker = masker
         self._inlined = rules.media or self.masking
         self._most = rules.max_characters
+        self.changes = self._inlined or self._most > 0
         self._asked = Budget(limits.texts)
         self._known: dict[str, tuple[str, Counter[str]]] = {}
 

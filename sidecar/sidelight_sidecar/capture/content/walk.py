@@ -4,9 +4,8 @@ Rules:
 1. Every string leaf, every key, and every number that is long enough to be something is masked. A
    number with a finding becomes a string; keys that become alike are numbered.
 2. JSON in a string (a call's arguments) is masked leaf by leaf, written again, and the text of it
-   masked once more.
+   masked once more; an object that a tool is called with likewise.
 3. Text parts of one message that follow each other are masked as one (`adjacent`).
-   An object that is called with is masked as text too.
 4. Text in other forms is left out: inlined media, tokens' ids, log probabilities, vectors; but
    within arguments, nothing is taken for such. Where content is passed on unmasked (`Full`), all
    of them stay.
@@ -55,6 +54,8 @@ class Walker:
         Raises:
             DroppedError: it is beyond the limits.
         """
+        if not self._texts.changes:
+            return value
         self._budget = Budget(self._limits.values)
         if not answer or not isinstance(value, dict):
             return self._value(value)
