@@ -16,7 +16,8 @@ class Exported(NamedTuple):
     why: str = ""
     after_seconds: float | None = None
     rejected: int = 0
-    """Spans of a request that was taken which the backend would not have: they are not resent."""
+    """Spans, or data points, of a request that was taken which the backend would not have: they are
+    not resent."""
 
 
 class Transport(Protocol):
@@ -36,7 +37,8 @@ class Transport(Protocol):
 
 def taken(answer: bytes) -> Exported:
     """A request was taken, and this is the answer's message. What it says of spans that were not is
-    not repeated: it could hold what was in them.
+    not repeated: it could hold what was in them. An answer to metrics has its count of data points
+    in the same field.
     """
     try:
         rejected = ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans

@@ -22,13 +22,21 @@ _REFUSED = frozenset({3, 6, 9})
 class GrpcTransport:
     """To one server: `http://host:port` in plain text, `https://host:port` with TLS."""
 
-    def __init__(self, endpoint: str, credentials: CredentialsReader, *, compressed: bool) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        credentials: CredentialsReader,
+        *,
+        compressed: bool,
+        method: str = METHOD,
+    ) -> None:
         parts = urlsplit(endpoint)
         secure = parts.scheme == "https"
         self._channel = Channel(
             parts.hostname or "", parts.port or 4317, credentials.tls if secure else None
         )
         self._compressed = compressed
+        self._method = method
 
     async def export(self, body: bytes, headers: Mapping[str, str]) -> Exported:
         """Make one call."""
@@ -36,7 +44,7 @@ class GrpcTransport:
         if self._compressed:
             metadata["grpc-encoding"] = "gzip"
             body = await asyncio.to_thread(gzip.compress, body, LEVEL, mtime=0)
-        return exported(await self._channel.unary(METHOD, metadata, body))
+        return exported(await self._channel.unary(self._method, metadata, body))
 
     async def close(self) -> None:
         """Close the connection."""

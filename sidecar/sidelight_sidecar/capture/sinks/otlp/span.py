@@ -87,18 +87,21 @@ def _name(record: Record) -> str:
     """`chat MODEL`; what is no inference has HTTP's, without a method."""
     if not is_inference(record):
         return "HTTP"
-    operation = _OPERATIONS.get(record.operation, record.operation)
-    return f"{operation} {record.model}".strip()[:MAX_TEXT]
+    return f"{operation_name(record.operation)} {record.model}".strip()[:MAX_TEXT]
 
 
-def _provider(record: Record) -> str:
+def operation_name(operation: str) -> str:
+    """The conventions' word for an operation."""
+    return _OPERATIONS.get(operation, operation)
+
+
+def provider_name(engine: str, spoken: str) -> str:
     """The engine; where that is not known, whose API it spoke."""
-    engine = record.origin.engine
     for known, name in _PROVIDERS.items():
         if known == engine:
             return name
     for api in ("openai", "anthropic"):
-        if record.api.startswith(api):
+        if spoken.startswith(api):
             return api
     return "_OTHER"
 
@@ -111,8 +114,8 @@ def _genai(record: Record) -> Attributes:
     if is_inference(record):
         operation = record.operation
         found |= {
-            "gen_ai.operation.name": _OPERATIONS.get(operation, operation),
-            "gen_ai.provider.name": _provider(record),
+            "gen_ai.operation.name": operation_name(operation),
+            "gen_ai.provider.name": provider_name(record.origin.engine, record.api),
             "gen_ai.request.model": record.model or None,
             "gen_ai.response.model": record.model or None,
             "gen_ai.request.stream": True if record.stream else None,

@@ -151,6 +151,7 @@ class Channel:
     def __init__(self, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None) -> None:
         self._host = host
         self._port = port
+        self._authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._tls = tls
         self._kept: _Connection | None = None
 
@@ -165,7 +166,7 @@ class Channel:
             (":method", "POST"),
             (":scheme", "http" if self._tls is None else "https"),
             (":path", path),
-            (":authority", f"{self._host}:{self._port}"),
+            (":authority", self._authority),
             ("te", "trailers"),
             ("content-type", "application/grpc"),
             *metadata.items(),
