@@ -91,6 +91,11 @@ def test_keys_are_masked_and_kept_apart() -> None:
     }
 
 
+def test_the_value_of_a_masked_key_stays() -> None:
+    """It is the key that was found, not what is behind it."""
+    assert request_of({"a@b.com": "hello", "n": 1}) == {"[EMAIL]": "hello", "n": 1}
+
+
 @pytest.mark.parametrize("number", [int(CARD), float(CARD), -int(CARD)])
 def test_a_number_that_is_a_finding_becomes_a_string(number: float) -> None:
     """A card number is one without quotes too; other numbers stay numbers."""
