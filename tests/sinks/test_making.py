@@ -1,11 +1,13 @@
 """Sinks as the capture process makes them of settings."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from shipping import record
 
 from sidelight_contract.export import (
     CloudEventsSinkSettings,
@@ -62,3 +64,31 @@ def test_a_process_without_such_sinks_does_not_import_what_they_need():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_node_with_many_cores_costs_an_object_store_no_memory(tmp_path: Path):
+    """Its library would have a thread for each; here it is told of 64, within this process's limit
+    of memory, which their stacks would pass.
+    """
+    code = f"""
+import asyncio, resource
+from pathlib import Path
+from sidelight_contract.export import ObjectStoreSinkSettings
+from sidelight_sidecar.capture.__main__ import MEMORY_LIMIT_MIB
+from sidelight_sidecar.capture.sinks.object_store import ObjectStoreSink
+from sidelight_sidecar.capture.spool.queue import Entry
+
+resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT_MIB << 20,) * 2)
+settings = ObjectStoreSinkSettings(name="s", url="file://{tmp_path}/in")
+sink = ObjectStoreSink("s", settings, Path("{tmp_path}/none"))
+print(asyncio.run(sink.send([Entry(0, {record(1)!r}, 0.0)])).outcome)
+print(sum(1 for _ in Path("/proc/self/task").iterdir()))
+"""
+    environment = {**os.environ, "TOKIO_WORKER_THREADS": "64"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, env=environment, timeout=30, check=True,
+    )  # fmt: skip
+    outcome, threads = done.stdout.split()
+    assert outcome == "delivered"
+    assert int(threads) < 10
