@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +12,11 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
-    ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from otlp_collector import Context, collector
 from otlp_sinks import otlp_sink
-from receiver import chat, entries, plain, spans_in
+from receiver import chat, entries
 from tls_world import new_authority, write_serving
 
 from sidelight_contract.export import OtlpProtocol
@@ -27,61 +24,7 @@ from sidelight_sidecar.capture.ship.policy import Outcome
 from sidelight_sidecar.capture.sinks.otlp.retry_info import retry_seconds
 from sidelight_sidecar.capture.sinks.otlp.unary import MAX_ANSWER_BYTES
 
-Context = grpc.aio.ServicerContext
-Handler = Callable[[ExportTraceServiceRequest, Context], Awaitable[ExportTraceServiceResponse]]
 DETAILS = "grpc-status-details-bin"
-
-
-@dataclass
-class Collector:
-    """A running server."""
-
-    address: str = ""
-    calls: list[tuple[ExportTraceServiceRequest, dict[str, Any]]] = field(default_factory=list)
-    peers: list[str] = field(default_factory=list)
-    answer: Handler | None = None
-
-    async def export(
-        self, request: ExportTraceServiceRequest, context: Context
-    ) -> ExportTraceServiceResponse:
-        self.calls.append((request, dict(context.invocation_metadata() or ())))
-        self.peers.append(context.peer())
-        if self.answer is not None:
-            return await self.answer(request, context)
-        return ExportTraceServiceResponse()
-
-    @property
-    def names(self) -> list[str]:
-        """Request ids of all spans."""
-        spans = [span for request, _ in self.calls for span in spans_in(request)]
-        return [plain(span.attributes)["sidelight.request.id"] for span in spans]
-
-
-@asynccontextmanager
-async def collector(
-    *, port: int = 0, credentials: grpc.ServerCredentials | None = None, **options: int
-) -> AsyncIterator[Collector]:
-    """One on loopback."""
-    made = Collector()
-    server = grpc.aio.server(options=[(f"grpc.{name}", value) for name, value in options.items()])
-    method = grpc.unary_unary_rpc_method_handler(
-        made.export,
-        request_deserializer=ExportTraceServiceRequest.FromString,
-        response_serializer=ExportTraceServiceResponse.SerializeToString,
-    )
-    name = "opentelemetry.proto.collector.trace.v1.TraceService"
-    handlers = grpc.method_handlers_generic_handler(name, {"Export": method})
-    server.add_generic_rpc_handlers((handlers,))
-    place = f"127.0.0.1:{port}"
-    if credentials is None:
-        made.address = f"http://127.0.0.1:{server.add_insecure_port(place)}"
-    else:
-        made.address = f"https://localhost:{server.add_secure_port(place, credentials)}"
-    await server.start()
-    try:
-        yield made
-    finally:
-        await server.stop(0)
 
 
 def over_grpc(address: str, secrets: Path = Path("/nowhere"), **settings: Any) -> Any:
