@@ -8,6 +8,7 @@ from sidelight_sidecar.capture.content.exchange import Bodies
 from sidelight_sidecar.capture.content.exchange import Body as Passed
 from sidelight_sidecar.capture.content.limits import DEFAULT
 from sidelight_sidecar.capture.content.media_types import media_type
+from sidelight_sidecar.capture.content.remember import Remembering
 from sidelight_sidecar.capture.content.rules import Rules
 from sidelight_sidecar.capture.mask.registry import DETECTORS
 from sidelight_sidecar.capture.mask.text import TextMasker
@@ -46,7 +47,7 @@ class Redaction:
         wanted = [name for name in DETECTORS if name not in redaction.without]
         patterns = [(_named(own), own.pattern) for own in redaction.patterns]
         masked = settings.payloads is not Payloads.FULL
-        self._masker = TextMasker(wanted, patterns) if masked else None
+        self._masker = Remembering(TextMasker(wanted, patterns)) if masked else None
         self.words = Words(self._masker)
 
     def __call__(self, captured: Captured) -> Redacted:

@@ -1,0 +1,34 @@
+"""A masker that remembers the words of APIs: half of what it is asked for are their field names.
+
+Only what may be such a word is remembered, and only if nothing was found in it: letters, digits and
+underscores, with no digit in front, and short. A word of somebody's text may be among them; it is
+one of some thousand, without the text around it, and never leaves this memory.
+"""
+
+from sidelight_sidecar.capture.content.masker import Masked, TextMasker
+
+WORD_CHARACTERS = 24
+WORDS = 4096
+"""Ten APIs with their fields, roles and types have some hundred."""
+
+
+class Remembering:
+    """Asks another masker, but not twice for the same word."""
+
+    def __init__(self, masker: TextMasker) -> None:
+        self._masker = masker
+        self._known: dict[str, Masked] = {}
+
+    def mask(self, text: str) -> Masked:
+        """As the other one does."""
+        if len(text) > WORD_CHARACTERS or not text.isidentifier():
+            return self._masker.mask(text)
+        known = self._known.get(text)
+        if known is not None:
+            return known
+        masked = self._masker.mask(text)
+        if masked.text == text and not masked.findings:
+            if len(self._known) >= WORDS:
+                self._known.clear()
+            self._known[text] = masked
+        return masked
