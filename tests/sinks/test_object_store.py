@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from shipping import entries, record, write_secret
 
 from sidelight_contract.export import ObjectStoreSinkSettings
 from sidelight_sidecar.capture.ship.policy import Outcome
-from sidelight_sidecar.capture.sinks.object_store import ObjectStoreSink, credentials
+from sidelight_sidecar.capture.sinks.object_store import KEYS, ObjectStoreSink, credentials
 from sidelight_sidecar.capture.sinks.secret import SecretError
 from sidelight_sidecar.records.record import Origin
 
@@ -192,3 +193,11 @@ def test_urls_of_other_kinds_are_no_settings(url: str):
     """The contract says so before a sink is made."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"kind": "objectStore", "name": "s", "url": url}, ObjectStoreSinkSettings)
+
+
+def test_the_page_lists_the_keys_of_each_store():
+    """No more, and no fewer: those are what somebody types."""
+    page = (Path(__file__).parents[2] / "docs/sinks.md").read_text()
+    rows = re.findall(r"^\| `(s3|gs|az)` \| (.+?) \|", page, re.MULTILINE)
+    listed = {(scheme, key) for scheme, keys in rows for key in re.findall("`(.+?)`", keys)}
+    assert listed == {(scheme, key) for scheme, (_, keys) in KEYS.items() for key in keys}
