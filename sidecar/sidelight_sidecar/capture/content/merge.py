@@ -129,12 +129,16 @@ class Merger:
     Args:
         policy: of the outermost fields.
         budget: how many values may be kept.
+
+    Attributes:
+        policy: of the outermost fields.
+        root: what there is so far, as nodes.
     """
 
     def __init__(self, policy: Policy, budget: Budget) -> None:
-        self._policy = policy
+        self.policy = policy
+        self.root: dict[str, Node] = {}
         self._spend = budget.spend
-        self._root: dict[str, Node] = {}
 
     def add(self, piece: Mapping[str, Json]) -> None:
         """Merge one piece.
@@ -142,11 +146,11 @@ class Merger:
         Raises:
             DroppedError: there are too many values.
         """
-        self._object(self._root, piece, self._policy)
+        self._object(self.root, piece, self.policy)
 
     def whole(self) -> Object:
         """What there is so far."""
-        whole = plain(self._root)
+        whole = plain(self.root)
         assert isinstance(whole, dict)
         return whole
 
@@ -219,7 +223,7 @@ class Merger:
 
     def _place(self, items: Items, position: int, one: Json, name: str) -> int:
         """Where an item of a list goes; a place is made where there is none."""
-        place = _place_of(items, position, one, name) if isinstance(one, dict) else position
+        place = place_of(items, position, one, name) if isinstance(one, dict) else position
         if place >= len(items.nodes):
             self._spend()
             place = len(items.nodes)
@@ -246,7 +250,7 @@ class Merger:
         return value
 
 
-def _place_of(items: Items, position: int, one: Object, name: str) -> int:
+def place_of(items: Items, position: int, one: Object, name: str) -> int:
     """Where an object goes: by its index, by its id, else by its type, else by where it stands.
 
     Of two with the same index and different ids the later is another one: some servers say 0 for

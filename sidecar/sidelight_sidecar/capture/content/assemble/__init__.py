@@ -6,11 +6,14 @@ Rules:
 2. An event that cannot be read is left out and the answer is marked as incomplete: where a stream
    was cut, that is its last one.
 3. An incomplete stream gives what there is.
+4. An event that is like the one before it but for a word is merged the short way (`alike`).
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
+from sidelight_sidecar.capture.content.assemble.alike import Alike
 from sidelight_sidecar.capture.content.assemble.anthropic import Anthropic
 from sidelight_sidecar.capture.content.assemble.base import Assembler
 from sidelight_sidecar.capture.content.assemble.engines import (
@@ -78,7 +81,10 @@ def assemble(
     text = PlainText(budget)
     assembler: Assembler | None = None
     done, unread = False, 0
+    alike = Alike(partial(_object, limits=limits, masking=masking), budget)
     for name, data in stream:
+        if alike.take(name, data):
+            continue
         if data.strip() == b"[DONE]":
             done = True
             continue
@@ -90,11 +96,23 @@ def assemble(
         if assembler is None:
             assembler = _assembler(dialect, event, budget, limits)
         assembler.add(without_logprobs(event) if masking else event)
+        alike.merged(name, data, assembler.merges)
     if assembler is None:
         if dialect in _BY_DIALECT:  # nothing was said that it could have said
             return Assembled({}, whole=False)
         return Assembled(text.whole(), whole=True)
     return Assembled(assembler.whole(), whole=not unread and (done or assembler.ended()))
+
+
+def _object(name: bytes, data: bytes, *, limits: Limits, masking: bool) -> Object | None:
+    """An event as it is merged; None: it is not merged, or not read."""
+    try:
+        event = _event(name, data, limits)
+    except DroppedError:
+        return None
+    if not isinstance(event, dict):
+        return None
+    return without_logprobs(event) if masking else event
 
 
 def _event(name: bytes, data: bytes, limits: Limits) -> Object | str | None:

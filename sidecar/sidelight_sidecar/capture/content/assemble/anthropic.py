@@ -48,6 +48,13 @@ class Anthropic:
         elif "error" in event:
             self._message.add({"type": "error", "error": event["error"]})
 
+    def merges(self, event: Object) -> tuple[Merger, Object] | None:
+        """Of a delta all but its type is, into its block."""
+        delta = event.get("delta")
+        if event.get("type") != "content_block_delta" or not isinstance(delta, dict):
+            return None
+        return self._merger(event.get("index")), _piece(delta)
+
     def whole(self) -> Json:
         """The message."""
         message = self._message.whole()
@@ -77,12 +84,8 @@ class Anthropic:
                 self._begun[index] = block["input"]
 
     def _delta(self, index: Json, delta: Json) -> None:
-        if not isinstance(delta, dict):
-            return
-        piece = {name: value for name, value in delta.items() if name != "type"}
-        if "citation" in piece:
-            piece["citations"] = [piece.pop("citation")]
-        self._merger(index).add(piece)
+        if isinstance(delta, dict):
+            self._merger(index).add(_piece(delta))
 
     def _merger(self, index: Json) -> Merger:
         place = index if isinstance(index, int) else 0
@@ -106,3 +109,11 @@ class Anthropic:
                     raise
                 block["input"] = pieces  # cut off: text, and masked as such
         return block
+
+
+def _piece(delta: Object) -> Object:
+    """What a delta adds to its block."""
+    piece = {name: value for name, value in delta.items() if name != "type"}
+    if "citation" in piece:
+        piece["citations"] = [piece.pop("citation")]
+    return piece

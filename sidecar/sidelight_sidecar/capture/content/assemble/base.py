@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sidelight_sidecar.capture.content.merge import Object
+from sidelight_sidecar.capture.content.merge import Merger, Object
 from sidelight_sidecar.capture.content.read_json import Json
 
 
@@ -14,6 +14,13 @@ class Assembler(Protocol):
 
         Raises:
             DroppedError: there is too much of it.
+        """
+        ...
+
+    def merges(self, event: Object) -> tuple[Merger, Object] | None:
+        """What of an event that was just added is merged into what.
+
+        None: `add` does more with it than that, or something else.
         """
         ...
 

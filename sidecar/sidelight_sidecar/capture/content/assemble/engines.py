@@ -42,6 +42,10 @@ class Ollama:
         self._merger.add(event)
         self._done |= event.get("done") is True
 
+    def merges(self, event: Object) -> tuple[Merger, Object]:
+        """All of it is; `done` is no text, so it is the same in events that are alike."""
+        return self._merger, event
+
     def whole(self) -> Json:
         """The last line, with all of the text."""
         return self._merger.whole()
@@ -70,6 +74,9 @@ class Tgi:
             self._tokens.append(piece if isinstance(piece, str) else "")
         if isinstance(text, str):
             self._text = text
+
+    def merges(self, _event: Object) -> None:
+        """Tokens are taken by themselves."""
 
     def whole(self) -> Json:
         """The text as it was said in the end, else that of the tokens so far."""
@@ -103,6 +110,12 @@ class ByIndex:
             self._budget.spend()
             self._choices[place] = Merger(self._policy, self._budget)
         self._choices[place].add(event)
+
+    def merges(self, event: Object) -> tuple[Merger, Object] | None:
+        """All of it is, into its choice."""
+        index = event.get("index")
+        choice = self._choices.get(index if isinstance(index, int) else 0)
+        return (choice, event) if choice is not None else None
 
     def whole(self) -> Json:
         """The answer; a list of them where there are several."""
@@ -144,6 +157,10 @@ class Triton:
     def add(self, event: Object) -> None:
         """A response."""
         self._merger.add(event)
+
+    def merges(self, event: Object) -> tuple[Merger, Object]:
+        """All of it is."""
+        return self._merger, event
 
     def whole(self) -> Json:
         """One response with all of the text."""

@@ -22,6 +22,10 @@ class Generic:
         """An event."""
         self._merger.add(event)
 
+    def merges(self, event: Object) -> tuple[Merger, Object]:
+        """All of it is."""
+        return self._merger, event
+
     def whole(self) -> Json:
         """All of them in one."""
         return self._merger.whole()

@@ -45,6 +45,10 @@ class OpenAI:
         """A chunk, or an error."""
         self._merger.add(event)
 
+    def merges(self, event: Object) -> tuple[Merger, Object]:
+        """All of it is."""
+        return self._merger, event
+
     def whole(self) -> Json:
         """The answer, with a message for each delta."""
         answer = self._merger.whole()

@@ -84,6 +84,9 @@ class Responses:
                 name: value for name, value in event.items() if name != "sequence_number"
             }
 
+    def merges(self, _event: Object) -> None:
+        """Each kind of event is something else."""
+
     def whole(self) -> Json:
         """The response."""
         response = dict(self._response)

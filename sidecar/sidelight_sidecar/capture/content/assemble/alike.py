@@ -1,0 +1,204 @@
+"""Events that are the same but for some strings: nine of ten of a stream, merged for a tenth.
+
+Of two such events in a row, both merged in full, a template is made: the bytes that come again,
+and what becomes of the strings between them (`again`). Rules:
+1. An event fits if it has all those bytes, and between them what is read as one JSON string each.
+   It then says the same but for those strings, whatever is in them: JSON can be read in one way.
+2. The result and what is taken of the budget are those of merging each event in full.
+3. An event that does not fit is merged in full, and then the template is no longer true. Streams
+   that have no use for templates are asked less and less often.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from sidelight_sidecar.capture.content.again import Leaf, Say, again
+from sidelight_sidecar.capture.content.budget import Budget
+from sidelight_sidecar.capture.content.merge import Merger, Object
+from sidelight_sidecar.capture.content.read_json import Json
+
+Read = Callable[[bytes, bytes], Object | None]
+"""From the name and data of an event to what is merged of it."""
+Merges = Callable[[Object], tuple[Merger, Object] | None]
+"""What of an event is merged into what; None: something else is done with it."""
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_MARK = os.urandom(16).hex()
+"""Nobody's text: it stands in an event for each string, to see where the string goes."""
+_MOST_BYTES = 1 << 16
+"""Of longer events there are few."""
+_MOST_HOLES = 8
+_WORTH = 8
+"""So many events pay for a template."""
+_MOST_PATIENCE = 256
+
+_read_string = msgspec.json.Decoder(str).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Events of one kind.
+
+    Attributes:
+        name: of the events.
+        head: up to and with the quote that begins the first string that differs.
+        rests: after each string that differs, from the quote that ends it.
+        says: what is done with each.
+        values: what an event takes of the budget.
+    """
+
+    name: bytes
+    head: bytes
+    rests: tuple[bytes, ...]
+    says: tuple[Say | None, ...]
+    values: int
+
+    def strings(self, data: bytes) -> list[str] | None:
+        """What is between; None: it does not fit."""
+        if not data.startswith(self.head):
+            return None
+        start, last = len(self.head), len(self.rests) - 1
+        found = []
+        for number, rest in enumerate(self.rests):
+            end = data.find(rest, start) if number < last else len(data) - len(rest)
+            if end < start:
+                return None
+            found.append(data[start - 1 : end + 1])
+            start = end + len(rest)
+        if not data.endswith(self.rests[-1]):
+            return None
+        try:
+            return [_read_string(one) for one in found]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+
+class Alike:
+    """Takes the events of one stream that are alike.
+
+    Args:
+        read: reads an event.
+        budget: of the stream.
+    """
+
+    def __init__(self, read: Read, budget: Budget) -> None:
+        self._read = read
+        self._spend = budget.spend
+        self._template: Template | None = None
+        self._taken = 0
+        self._before: tuple[bytes, bytes] | None = None
+        self._wait = 0
+        self._patience = 1
+
+    def take(self, name: bytes, data: bytes) -> bool:
+        """Merge an event, if it is one more of its kind.
+
+        Raises:
+            DroppedError: there are too many values.
+        """
+        template = self._template
+        if template is None or name != template.name:
+            return False
+        strings = template.strings(data)
+        if strings is None:
+            return False
+        self._spend(template.values)
+        for say, text in zip(template.says, strings, strict=True):
+            if say is not None:
+                say(text)
+        self._taken += 1
+        return True
+
+    def merged(self, name: bytes, data: bytes, merges: Merges) -> None:
+        """An event was merged in full: the next ones may be like it."""
+        before, self._before = self._before, (name, data)
+        if self._template is not None:
+            self._judge(worth=self._taken >= _WORTH)
+            self._template = None
+        elif self._wait:
+            self._wait -= 1
+        elif (
+            before is not None
+            and before[0] == name
+            and max(len(before[1]), len(data)) <= _MOST_BYTES
+        ):
+            self._template = _template(name, before[1], data, self._read, merges)
+            self._taken = 0
+            if self._template is None:
+                self._judge(worth=False)
+
+    def _judge(self, *, worth: bool) -> None:
+        """The less it was worth, the longer it is until the next."""
+        self._patience = 1 if worth else min(self._patience * 2, _MOST_PATIENCE)
+        self._wait = self._patience - 1
+
+
+def _template(
+    name: bytes, before: bytes, data: bytes, read: Read, merges: Merges
+) -> Template | None:
+    """What two events in a row have in common; None: too little."""
+    bones, strings = _STRING.split(data), _STRING.findall(data)
+    if _STRING.split(before) != bones:
+        return None
+    differ = [one != other for one, other in zip(strings, _STRING.findall(before), strict=True)]
+    event = _with_leaves(name, bones, strings, differ, read)
+    wanted = merges(event) if event is not None else None
+    found = again(*wanted) if wanted is not None else None
+    if found is None:
+        return None
+    holes = [number for number, other in enumerate(differ) if other or number in found.says]
+    if not 0 < len(holes) <= _MOST_HOLES:
+        return None
+    head, *rests = _pieces(bones, strings, holes)
+    says = tuple(found.says.get(number) for number in holes)
+    return Template(name, head, tuple(rests), says, found.values)
+
+
+def _with_leaves(
+    name: bytes, bones: list[bytes], strings: list[bytes], differ: list[bool], read: Read
+) -> Object | None:
+    """An event as it is merged, with a `Leaf` for each text; None: a key differs."""
+    marked = [bones[0]]
+    leaves: dict[str, Leaf] = {}
+    for number, string in enumerate(strings):
+        after = bones[number + 1]
+        if after.lstrip().startswith(b":"):  # a key
+            if differ[number]:
+                return None
+            marked += string, after
+            continue
+        mark = f"{_MARK}{number}"
+        leaf = Leaf(mark if differ[number] else _read_string(string))
+        leaf.number, leaf.differs = number, differ[number]
+        leaves[mark] = leaf
+        marked += b'"%b"' % mark.encode(), after
+    event = read(name, b"".join(marked))
+    return {key: _leaf(value, leaves) for key, value in event.items()} if event else None
+
+
+def _leaf(value: Json, leaves: dict[str, Leaf]) -> Json:
+    if isinstance(value, str):
+        return leaves.get(value, value)
+    if isinstance(value, list):
+        return [_leaf(one, leaves) for one in value]
+    if isinstance(value, dict):
+        return {name: _leaf(one, leaves) for name, one in value.items()}
+    return value
+
+
+def _pieces(bones: list[bytes], strings: list[bytes], holes: list[int]) -> list[bytes]:
+    """What is before, between and after some of the strings, each up to and from the quotes."""
+    pieces = []
+    piece = bones[0]
+    for number, string in enumerate(strings):
+        if number in holes:
+            pieces.append(piece + b'"')
+            piece = b'"'
+        else:
+            piece += string
+        piece += bones[number + 1]
+    return [*pieces, piece]
