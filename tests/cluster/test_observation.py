@@ -4,12 +4,11 @@ import copy
 import http.client
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 from cluster_client import ROOT, Cluster, CommandError, run, wait_until
-from installed import SYSTEM, install, installed, status, until_asked
+from installed import SYSTEM, install, installed, relay_pids, status, until_asked
 from installed import apply_model as installed_model
 
 LLM = (ROOT / "examples/llm.yaml").read_text()
@@ -202,20 +201,6 @@ def test_liveness_goes_around_a_stopped_relay(sidelight: Cluster, namespace: str
     found = sidelight.get(f"pod/{name}", "--namespace", namespace)["status"]
     assert [c["restartCount"] for c in found["containerStatuses"]] == [0]
     ask(service(sidelight, namespace), stream=False)
-
-
-def relay_pids(pod: str) -> list[int]:
-    """Processes of the relay in the pod, as this machine sees them."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if b"sidelight_sidecar.relay" not in (process / "cmdline").read_bytes():
-                continue
-            if f"SIDELIGHT_POD_NAME={pod}".encode() in (process / "environ").read_bytes():
-                found.append(int(process.name))
-        except (OSError, ValueError):
-            continue
-    return found
 
 
 def run_kill(signal: str, pid: int) -> None:

@@ -70,6 +70,20 @@ def engine_pid(pod: str) -> int:
     raise AssertionError(f"no engine of {pod} on this machine")
 
 
+def relay_pids(pod: str) -> list[int]:
+    """Processes of the relay in the pod, as this machine sees them."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if b"sidelight_sidecar.relay" not in (process / "cmdline").read_bytes():
+                continue
+            if f"SIDELIGHT_POD_NAME={pod}".encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
 def condition(cluster: Cluster, namespace: str, kind: str, model: str = "chat") -> dict[str, Any]:
     """A condition of an ObservedModel; empty before there is one."""
     found = status(cluster, namespace, model).get("conditions", [])
