@@ -47,8 +47,9 @@ class Redaction:
         wanted = [name for name in DETECTORS if name not in redaction.without]
         patterns = [(_named(own), own.pattern) for own in redaction.patterns]
         masked = settings.payloads is not Payloads.FULL
-        self._masker = Remembering(TextMasker(wanted, patterns)) if masked else None
-        self.words = Words(self._masker)
+        masker = TextMasker(wanted, patterns) if masked else None
+        self._masker = Remembering(masker) if masker is not None else None
+        self.words = Words(masker)
 
     def __call__(self, captured: Captured) -> Redacted:
         """See the module."""
