@@ -71,7 +71,7 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._h2 = h2.connection.H2Connection(
-            h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
+            h2.config.H2Configuration(client_side=True, header_encoding=None)
         )
         self._h2.initiate_connection()
         self._reply = Reply()
