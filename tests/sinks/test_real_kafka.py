@@ -204,3 +204,19 @@ async def test_a_broker_that_we_do_not_agree_with_is_told(
     write_secret(secret, **{key: value for key, value in values.items() if key not in changed})
     delivery = await make(running, secret, "all", sasl).send(entries([record(1)]))
     assert delivery[:2] == (Outcome.LATER, why)
+
+
+async def test_a_certificate_may_stand_for_a_password(running: Broker, tmp_path: Path):
+    """Of the Secret, as `kubernetes.io/tls` has it; without one nobody is let in."""
+    topic = await new_topic(running, "mutual")
+    settings = KafkaSinkSettings(name="k", brokers=[running.mutual], topic=topic, tls=True)
+    write_secret(tmp_path / "k", ca__crt=running.ca)
+    sink = KafkaSink("k", settings, tmp_path / "k")
+    try:
+        assert (await sink.send(entries([record(1)]))).outcome is Outcome.LATER
+        certificate, key = running.client
+        write_secret(tmp_path / "k", ca__crt=running.ca, tls__crt=certificate, tls__key=key)
+        assert await sink.send(entries([record(1)])) == (Outcome.DELIVERED, "", None, 0)
+    finally:
+        await sink.close()
+    assert len(await messages(running, topic)) == 1

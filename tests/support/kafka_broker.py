@@ -1,5 +1,5 @@
 """A real Kafka broker, of the jars that hack/kafka.sh fetches: one node, one plain listener for the
-test, and one with TLS and passwords for who is tested.
+test, and for who is tested one with TLS and passwords and one with certificates on both sides.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tls_world import new_authority, write_serving
+from tls_world import client_files, new_authority, write_serving
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = {"sidelight": "right-secret", "stranger": "stranger-secret"}
 """The second may do nothing."""
+CLIENT = "sidelight-client"
+"""Name in the certificate of who may do everything, too."""
 MAX_MESSAGE_BYTES = 200_000
 _CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 _JAVA = ("java", "-Xmx256m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
@@ -48,17 +50,22 @@ class Broker:
     Attributes:
         plain: `host:port` for the test, which may do everything.
         secure: `host:port` with TLS; PLAIN and SCRAM.
-        ca: the authority of its certificate.
+        mutual: `host:port` with TLS, for who has a certificate of `ca`.
+        ca: the authority of certificates.
+        client: certificate and key of who is let in there.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ports = [_port() for _ in range(3)]
+        ports = [_port() for _ in range(4)]
         self.plain, self.secure = f"127.0.0.1:{ports[0]}", f"localhost:{ports[1]}"
+        self.mutual = f"localhost:{ports[3]}"
         authority = new_authority()
         self.ca = authority.certificate.pem
+        self.client = client_files(authority, CLIENT)
         pair = write_serving(folder, authority)
         (folder / "keystore.pem").write_text(pair.key + pair.certificate.pem)
+        (folder / "truststore.pem").write_text(self.ca)
         (folder / "server.properties").write_text(_properties(folder, ports))
         self._running: subprocess.Popen[bytes] | None = None
         scram = [
@@ -74,7 +81,7 @@ class Broker:
     def start(self) -> None:
         """Start it; it answers when this returns."""
         self._running = self._java("kafka.Kafka", "server.properties")
-        for address in (self.plain, self.secure):
+        for address in (self.plain, self.secure, self.mutual):
             self._until_answered(address)
 
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
@@ -127,18 +134,23 @@ def _properties(folder: Path, ports: list[int]) -> str:
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{ports[2]}
-listeners=PLAIN://127.0.0.1:{ports[0]},SECURE://127.0.0.1:{ports[1]},CONTROLLER://127.0.0.1:{ports[2]}
-advertised.listeners=PLAIN://127.0.0.1:{ports[0]},SECURE://localhost:{ports[1]},CONTROLLER://127.0.0.1:{ports[2]}
+listeners=PLAIN://127.0.0.1:{ports[0]},SECURE://127.0.0.1:{ports[1]},CONTROLLER://127.0.0.1:{ports[2]},MUTUAL://127.0.0.1:{ports[3]}
+advertised.listeners=PLAIN://127.0.0.1:{ports[0]},SECURE://localhost:{ports[1]},CONTROLLER://127.0.0.1:{ports[2]},MUTUAL://localhost:{ports[3]}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
-listener.security.protocol.map=PLAIN:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAIN:PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT
 listener.name.secure.ssl.keystore.type=PEM
 listener.name.secure.ssl.keystore.location={folder}/keystore.pem
+listener.name.mutual.ssl.keystore.type=PEM
+listener.name.mutual.ssl.keystore.location={folder}/keystore.pem
+listener.name.mutual.ssl.truststore.type=PEM
+listener.name.mutual.ssl.truststore.location={folder}/truststore.pem
+listener.name.mutual.ssl.client.auth=required
 listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 listener.name.secure.plain.sasl.jaas.config={plain} {users};
 listener.name.secure.scram-sha-256.sasl.jaas.config={scram};
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:sidelight
+super.users=User:ANONYMOUS;User:sidelight;User:CN={CLIENT}
 log.dirs={folder}/data
 message.max.bytes={MAX_MESSAGE_BYTES}
 auto.create.topics.enable=true
