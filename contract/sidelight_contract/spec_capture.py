@@ -12,7 +12,13 @@ from sidelight_contract.capture import (
     Part,
     Payloads,
 )
-from sidelight_contract.export import MAX_SINKS, OVER_GRPC, OtlpDialect, OtlpProtocol
+from sidelight_contract.export import (
+    MAX_SINKS,
+    METRICS_DIALECTS,
+    OVER_GRPC,
+    OtlpDialect,
+    OtlpProtocol,
+)
 from sidelight_contract.resource import Resource, cel
 
 _DURATION = "^(([0-9]{1,6}([.][0-9]{1,6})?)(us|ms|s|m|h)){0,3}$"
@@ -245,7 +251,12 @@ class OtlpSink(Resource):
                 "!has(self.protocol) || self.protocol != 'grpc' || self.dialect in "
                 f"[{', '.join(repr(one.value) for one in OVER_GRPC)}]",
                 f"grpc is taken by {', '.join(OVER_GRPC)} alone",
-            )
+            ),
+            (
+                "!has(self.metrics) || !self.metrics || self.dialect in "
+                f"[{', '.join(repr(one.value) for one in METRICS_DIALECTS)}]",
+                f"metrics are taken by {', '.join(METRICS_DIALECTS)} alone",
+            ),
         )
     )
 
@@ -280,6 +291,15 @@ class OtlpSink(Resource):
         description="Of each attribute that holds content; what is longer is cut so that it stays "
         "JSON. Default 65536: many backends refuse a span of 1 MB, and some have content twice.",
     )
+    metrics: bool = Field(
+        default=False,
+        description="Send the sidecar's metrics there, too: all of `/metrics`, and "
+        "`gen_ai.server.*` of the conventions. Default false: Prometheus has them.",
+    )
+    metrics_interval: str = Field(
+        default="30s", pattern=_DURATION, max_length=32, min_length=1,
+        description="How often. Default 30s: ten points for an alert over five minutes.",
+    )  # fmt: skip
 
 
 class Sink(Resource):

@@ -43,8 +43,9 @@ SINKS: dict[str, Json] = {
         "endpoint": "canary",
     },
     "otlp": {
-        "endpoint": "http://collector.monitoring:4317", "protocol": "grpc", "dialect": "Phoenix",
+        "endpoint": "http://collector.monitoring:4317", "protocol": "grpc", "dialect": "Coralogix",
         "headers": {"x-project": "a"}, "resource": {"team": "b"}, "maxContentBytes": 2048,
+        "metrics": True, "metricsInterval": "1m",
     },
 }  # fmt: skip
 """All of each kind, nothing as by default."""

@@ -22,6 +22,7 @@ from sidelight_contract.export import SPOOL_DIRECTORY, SinkSettings, SpoolSettin
 from sidelight_sidecar.capture.recorder import Recorder, Redactor
 from sidelight_sidecar.capture.ship.policy import ShipPolicy, ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Clock, Shipper, Sink
+from sidelight_sidecar.capture.ship.snapshots import SnapshotShipper
 from sidelight_sidecar.capture.spool.disk import DiskSpool
 from sidelight_sidecar.capture.spool.queue import MemorySpool, Spool
 from sidelight_sidecar.records.handover import (
@@ -29,9 +30,11 @@ from sidelight_sidecar.records.handover import (
     HandoverError,
     Settings,
     SinkState,
+    ToCapture,
     encode,
     to_capture,
 )
+from sidelight_sidecar.records.metrics import Snapshot
 
 STATE_SECONDS = 1.0
 READ_BYTES = 1 << 18
@@ -52,6 +55,7 @@ class Capture:
         settings: what came first.
         redact: masks bodies.
         sinks: each with how it is sent to.
+        metrics: those that metrics are sent to, too.
         clock: time.
         spool_directory: where a disk spool is, if there is to be one.
     """
@@ -63,6 +67,7 @@ class Capture:
         sinks: Sequence[tuple[Sink, ShipSettings]],
         *,
         clock: Clock,
+        metrics: Sequence[SnapshotShipper] = (),
         spool_directory: Path = Path(SPOOL_DIRECTORY),
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -74,8 +79,14 @@ class Capture:
         self.shippers = [
             Shipper(sink, self.spool, ShipPolicy(how, chance), how, clock) for sink, how in sinks
         ]
+        self.metrics = metrics
         self._rotating = [sink for sink, _ in sinks if isinstance(sink, Rotating)]
         self.recorder = Recorder(redact, self.spool, self._added)
+
+    @property
+    def all_shippers(self) -> list[Shipper | SnapshotShipper]:
+        """Of records, and of metrics."""
+        return [*self.shippers, *self.metrics]
 
     def _added(self, size: int) -> None:
         for shipper in self.shippers:
@@ -84,6 +95,11 @@ class Capture:
     def take(self, captured: Captured) -> None:
         """Make a record of an exchange."""
         self.recorder.take(captured, self._clock.unix())
+
+    def measured(self, snapshot: Snapshot) -> None:
+        """Pass the observer's metrics on."""
+        for shipper in self.metrics:
+            shipper.take(snapshot)
 
     def tick(self) -> bytes:
         """Let go of what is too old, and of files that are; how it does, as a message."""
@@ -96,6 +112,7 @@ class Capture:
         return encode(msgspec.structs.replace(state, spool_failed=self._spool_failed))
 
     def _state(self, shipper: Shipper) -> SinkState:
+        metrics = [one.state for one in self.metrics if one.name == shipper.name]
         return SinkState(
             kind=self._kinds.get(shipper.name, ""),
             delivered=shipper.delivered,
@@ -105,16 +122,17 @@ class Capture:
             lag_seconds=round(shipper.lag_seconds(), 3),
             down=shipper.down,
             why=shipper.why,
+            metrics=metrics[0] if metrics else None,
         )
 
     def end(self, within_seconds: float) -> None:
         """Ship what waits, within a time."""
-        for shipper in self.shippers:
+        for shipper in self.all_shippers:
             shipper.end(within_seconds)
 
     async def close(self) -> None:
         """Let go of all that sinks and spool hold; nothing is shipped any more."""
-        await asyncio.gather(*(shipper.close() for shipper in self.shippers))
+        await asyncio.gather(*(one.close() for one in self.all_shippers))
         if isinstance(self.spool, DiskSpool):
             self.spool.close()
 
@@ -149,7 +167,7 @@ class Observer:
         self._connection = connection
         self._messages = to_capture()
 
-    async def receive(self) -> list[Settings | Captured] | None:
+    async def receive(self) -> list[ToCapture] | None:
         """What came; None: the observer has ended."""
         try:
             data = await asyncio.get_running_loop().sock_recv(self._connection, READ_BYTES)
@@ -171,7 +189,7 @@ async def run(
     Raises:
         HandoverError: what came is not of this format.
     """
-    first: list[Settings | Captured] = []
+    first: list[ToCapture] = []
     while not first:
         received = await observer.receive()
         if received is None:
@@ -183,7 +201,7 @@ async def run(
     capture = make(settings)
     async with asyncio.TaskGroup() as group:
         telling = group.create_task(_tell(observer, capture, clock))
-        shipping = [group.create_task(shipper.run()) for shipper in capture.shippers]
+        shipping = [group.create_task(shipper.run()) for shipper in capture.all_shippers]
         await _take(observer, capture, settings, first)
         capture.end(drain_seconds)
         await asyncio.gather(*shipping)
@@ -193,14 +211,16 @@ async def run(
 
 
 async def _take(
-    observer: Observer, capture: Capture, settings: Settings, first: list[Settings | Captured]
+    observer: Observer, capture: Capture, settings: Settings, first: list[ToCapture]
 ) -> None:
-    received: list[Settings | Captured] | None = first
+    received: list[ToCapture] | None = first
     while received is not None:
         for message in received:
             if isinstance(message, Captured):
                 capture.take(message)
                 await asyncio.sleep(0)  # masking takes milliseconds, and sinks want their turn
+            elif isinstance(message, Snapshot):
+                capture.measured(message)
             elif message != settings:
                 return
         received = await observer.receive()

@@ -1,5 +1,6 @@
 """From settings to the parts of a capture process."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from sidelight_contract.export import (
     FileSinkSettings,
     KafkaSinkSettings,
     ObjectStoreSinkSettings,
+    OtlpSinkSettings,
     SinkSettings,
     SpoolSettings,
 )
 from sidelight_sidecar.capture.app import Capture
-from sidelight_sidecar.capture.redact import Redaction
+from sidelight_sidecar.capture.redact import redactor_for
 from sidelight_sidecar.capture.ship.policy import ShipSettings
-from sidelight_sidecar.capture.ship.shipper import Sink, WallClock
+from sidelight_sidecar.capture.ship.shipper import Clock, Sink, WallClock
+from sidelight_sidecar.capture.ship.snapshots import SnapshotShipper
 from sidelight_sidecar.capture.sinks.file import FileSettings, FileSink
 from sidelight_sidecar.records.handover import Settings
 
@@ -36,13 +39,25 @@ class Places:
 
 def make_capture(settings: Settings, places: Places) -> Capture:
     """A whole one."""
+    clock = WallClock()
     return Capture(
         settings,
-        Redaction(settings.capture),
+        redactor_for(settings.capture),
         [make_sink(sink, places, settings.export.spool) for sink in settings.export.sinks],
-        clock=WallClock(),
+        clock=clock,
+        metrics=list(make_metrics(settings, places, clock)),
         spool_directory=places.spool,
     )
+
+
+def make_metrics(settings: Settings, places: Places, clock: Clock) -> Iterator[SnapshotShipper]:
+    """One for each sink that metrics are sent to."""
+    for sink in settings.export.sinks:
+        if isinstance(sink, OtlpSinkSettings) and sink.sends_metrics:
+            from sidelight_sidecar.capture.sinks.otlp_metrics import sender  # noqa: PLC0415
+
+            made = sender.make_otlp_metrics(sink, settings.origin, places.secrets / sink.name)
+            yield SnapshotShipper(made, clock)
 
 
 def make_sink(

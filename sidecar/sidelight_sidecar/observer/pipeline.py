@@ -27,6 +27,7 @@ from sidelight_sidecar.observer.identity.watch import EngineWatch
 from sidelight_sidecar.observer.logical import LogicalRequests
 from sidelight_sidecar.observer.metrics.budget import BudgetCollector
 from sidelight_sidecar.observer.metrics.exchanges import Metrics
+from sidelight_sidecar.observer.metrics.gen_ai import GenAiMetrics
 from sidelight_sidecar.observer.metrics.labels import Labels
 from sidelight_sidecar.observer.metrics.opaque import OpaqueCollector
 from sidelight_sidecar.observer.metrics.relay import RelayCollector
@@ -61,6 +62,7 @@ class Pipeline:
         self.config_error = ""
         self._labels = Labels(config.max_model_labels)
         self.metrics = Metrics(self._labels, __version__)
+        self.gen_ai = GenAiMetrics(self._labels)
         self.tally = Tally(self._labels, config.window_seconds)
         self.strata = StrataCounter(self._labels)
         self.slo = SloCounter(self._labels, config.slo, self._offset_ns, monotonic_ns)
@@ -78,7 +80,7 @@ class Pipeline:
         )  # fmt: skip
         own = (
             self.metrics, self.tally, self.strata, self.slo, self.reconciler, self.autopsies,
-            self.engine_watch, self.offers,
+            self.engine_watch, self.offers, self.gen_ai,
         )  # fmt: skip
         self.counter = TokenCounter(Consumers((*own, *also)))
         self.context = Context(LogicalRequests(self.counter), Budget())
@@ -95,6 +97,11 @@ class Pipeline:
         self._set_capture()
         self.capture_report: Callable[[], CaptureReport] = CaptureReport
         """What is told of captured records; whoever has the capture process sets it."""
+
+    @property
+    def start_unix_ns(self) -> int:
+        """When it began to count."""
+        return self._start_ns + self._offset_ns
 
     def feed(self, frames: list[Frame]) -> None:
         """Take frames in their order."""

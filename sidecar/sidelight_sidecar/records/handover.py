@@ -11,6 +11,7 @@ import msgspec
 
 from sidelight_contract.capture import CaptureSettings
 from sidelight_contract.export import ExportSettings
+from sidelight_sidecar.records.metrics import Snapshot
 from sidelight_sidecar.records.record import Origin, Record
 
 HEADER_BYTES = 5
@@ -48,6 +49,20 @@ class Captured(msgspec.Struct, frozen=True, tag="captured"):
     response: Payload
 
 
+class MetricsState(msgspec.Struct, omit_defaults=True, frozen=True):
+    """How a sink does that is sent metrics, too. Counts are of snapshots, since the process
+    began.
+    """
+
+    delivered: int = 0
+    partial: int = 0
+    """Of which the sink would not have all."""
+    failed: int = 0
+    """That it did not have; the next one says all that they said."""
+    why: str = ""
+    """Why the last one failed, in a few words of ours."""
+
+
 class SinkState(msgspec.Struct, omit_defaults=True, frozen=True):
     """How one sink does. Counts are since the process began."""
 
@@ -61,6 +76,8 @@ class SinkState(msgspec.Struct, omit_defaults=True, frozen=True):
     down: bool = False
     why: str = ""
     """Why the last try failed, in a few words of ours."""
+    metrics: MetricsState | None = None
+    """None: it wants none."""
 
 
 class CaptureState(msgspec.Struct, omit_defaults=True, frozen=True, tag="state"):
@@ -97,7 +114,7 @@ def encode(message: msgspec.Struct) -> bytes:
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
-ToCapture = Settings | Captured
+ToCapture = Settings | Captured | Snapshot
 
 
 def to_capture() -> "Messages[ToCapture]":

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import socket
 import sys
+from collections.abc import Callable
 
 from sidelight_sidecar.records.handover import (
     Captured,
@@ -46,6 +47,7 @@ class CaptureChild:
         state: what it told last.
         pid: of the process; None: there is none.
         restarts: how often it had to be started again.
+        last_words: makes the last message to a process before it is to end; empty: none.
     """
 
     def __init__(self, *options: str) -> None:
@@ -56,6 +58,7 @@ class CaptureChild:
         self.state = CaptureState()
         self.pid: int | None = None
         self.restarts = 0
+        self.last_words: Callable[[], bytes] = bytes
 
     @property
     def running(self) -> bool:
@@ -70,11 +73,21 @@ class CaptureChild:
 
     def give(self, captured: Captured) -> bool:
         """Hand an exchange over; False: it does not run, or lags."""
-        transport = self._transport
-        if transport is None or transport.get_write_buffer_size() > QUEUE_BYTES:
+        if not self._has_room():
             return False
-        transport.write(encode(captured))
+        return self.pass_on(encode(captured))
+
+    def pass_on(self, message: bytes) -> bool:
+        """Hand over a message, if it is one; False: it does not run, or lags."""
+        if self._transport is None or not self._has_room():
+            return False
+        if message:
+            self._transport.write(message)
         return True
+
+    def _has_room(self) -> bool:
+        transport = self._transport
+        return transport is not None and transport.get_write_buffer_size() <= QUEUE_BYTES
 
     async def run(self) -> None:
         """Keep it running as configured, until cancelled; then let it ship what waits."""
@@ -115,6 +128,8 @@ class CaptureChild:
                     task.cancel()
             return self._changed.is_set()
         finally:
+            if process.returncode is None:
+                self.pass_on(self.last_words())
             self._transport = None
             transport.close()
             await _end(process)

@@ -6,6 +6,7 @@ from functools import partial
 from sidelight_contract.summary import CaptureReport, SinkReport
 from sidelight_sidecar import __version__
 from sidelight_sidecar.observer.capture.child import CaptureChild
+from sidelight_sidecar.observer.capture.measuring import Measuring
 from sidelight_sidecar.observer.capture.offers import Offers
 from sidelight_sidecar.observer.pipeline import Pipeline
 from sidelight_sidecar.records.handover import Settings
@@ -78,6 +79,7 @@ async def keep_capture(pipeline: Pipeline, child: CaptureChild, pod: Origin) -> 
     look(pipeline, child, pod)
     async with asyncio.TaskGroup() as group:
         group.create_task(child.run())
+        group.create_task(Measuring(pipeline, child).run())
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             look(pipeline, child, pod)

@@ -17,9 +17,10 @@ class BulkHistogram(Collector):
     def __init__(
         self, name: str, documentation: str, labels: Sequence[str], buckets: Sequence[float]
     ) -> None:
-        self._family = (name, documentation)
-        self._labelnames = tuple(labels)
-        self._bounds = tuple(buckets)
+        self.name = name
+        self.documentation = documentation
+        self.labelnames = tuple(labels)
+        self.bounds = tuple(float(bound) for bound in buckets)
         self._counts: dict[tuple[str, ...], list[int]] = {}
         self._sums: dict[tuple[str, ...], float] = {}
 
@@ -27,21 +28,26 @@ class BulkHistogram(Collector):
         """Count each of `values`."""
         counts = self._counts.get(labels)
         if counts is None:
-            counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
+            counts = self._counts[labels] = [0] * (len(self.bounds) + 1)
             self._sums[labels] = 0.0
-        bounds = self._bounds
+        bounds = self.bounds
         for value in values:
             counts[bisect_left(bounds, value)] += 1
         self._sums[labels] += sum(values)
 
+    def series(self) -> Iterator[tuple[tuple[str, ...], list[int], float]]:
+        """Of each its labels, how many values each bucket has, and their sum."""
+        for labels, counts in self._counts.items():
+            yield labels, counts, self._sums[labels]
+
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The family, with cumulative buckets."""
-        family = HistogramMetricFamily(*self._family, labels=self._labelnames)
-        names = [*map(str, map(float, self._bounds)), "+Inf"]
-        for labels, counts in self._counts.items():
+        family = HistogramMetricFamily(self.name, self.documentation, labels=self.labelnames)
+        names = [*map(str, self.bounds), "+Inf"]
+        for labels, counts, total in self.series():
             seen, buckets = 0, []
             for name, count in zip(names, counts, strict=True):
                 seen += count
                 buckets.append((name, float(seen)))
-            family.add_metric(labels, buckets, self._sums[labels])
+            family.add_metric(labels, buckets, total)
         yield family

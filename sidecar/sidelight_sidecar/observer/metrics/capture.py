@@ -106,10 +106,20 @@ class CaptureCollector(Collector):
             "sidelight_sink_up", "Whether a sink takes records (1), or failed time and again (0).",
             labels=["sink", "kind"],
         )  # fmt: skip
+        snapshots = CounterMetricFamily(
+            "sidelight_sink_metrics",
+            "Snapshots of metrics by what became of them at a sink: delivered, partial (it would "
+            "not have all of it), failed; the next one says all that they said.",
+            labels=["sink", "kind", "result"],
+        )
         for name, sink in self._child.state.sinks.items():
             for result in ("delivered", "refused", "lost"):
                 counted.add_metric([name, sink.kind, result], getattr(sink, result))
             waiting.add_metric([name, sink.kind], sink.waiting)
             lag.add_metric([name, sink.kind], sink.lag_seconds)
             up.add_metric([name, sink.kind], int(not sink.down))
-        yield from (counted, waiting, lag, up)
+            if sink.metrics is not None:
+                for result in ("delivered", "partial", "failed"):
+                    count = getattr(sink.metrics, result)
+                    snapshots.add_metric([name, sink.kind, result], count)
+        yield from (counted, waiting, lag, up, snapshots)
