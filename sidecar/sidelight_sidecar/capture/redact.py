@@ -55,7 +55,7 @@ class Redaction:
         """See the module."""
         sides = (captured.request, captured.response)
         bodies = Bodies(captured.record.api, *(_decoded(side) for side in sides))
-        found = capture(bodies, self._masker, self._rules)
+        found = capture(bodies, self._masker, self._rules, messages=False)
         return Redacted(
             _body(captured.request, found.request),
             _body(captured.response, found.answer),

@@ -8,9 +8,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from captured import exchange, sse
+from captured import dumped, exchange, sse
+from fake_masker import FakeMasker
 
-from sidelight_sidecar.capture.content import Messages
+from sidelight_sidecar.capture.content import Bodies, Body, Messages, capture
+from sidelight_sidecar.capture.content.canonical import messages_of
 
 FINISH = ["stop", "length", "content_filter", "tool_call", "error"]
 TYPED = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
@@ -319,6 +321,16 @@ def test_an_answer_that_was_broken_off_ends_with_an_error() -> None:
     assert messages("openai", None, sse(chunk)).outputs[0]["finish_reason"] == "error"
     last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
     assert messages("openai", None, sse(chunk, last)).outputs[0]["finish_reason"] == "length"
+
+
+def test_messages_can_be_made_later_of_the_masked_bodies() -> None:
+    """As whoever needs them does; they are the same."""
+    request, answer = {"prompt": "a@b.com"}, {"choices": [{"text": "b", "finish_reason": "stop"}]}
+    bodies = Bodies("openai", *(Body(dumped(one), "application/json") for one in (request, answer)))
+    now, later = (capture(bodies, FakeMasker(), messages=made) for made in (True, False))
+    assert later.messages == Messages()
+    asked, said = (json.loads(one.body) for one in (later.request, later.answer))
+    assert messages_of("openai", asked, said, truncated=False) == now.messages
 
 
 def test_embeddings_have_no_messages() -> None:

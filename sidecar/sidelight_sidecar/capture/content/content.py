@@ -79,6 +79,8 @@ def capture(
     masker: TextMasker | None,
     rules: Rules = KEEP_ALL,
     limits: Limits = DEFAULT,
+    *,
+    messages: bool = True,
 ) -> Captured:
     """What may be passed on of an exchange; it never raises.
 
@@ -87,16 +89,19 @@ def capture(
         masker: None passes content on as it is (`Full`).
         rules: what is left out in any case.
         limits: how much is read.
+        messages: make canonical ones; they can be made later, too, of the masked bodies.
     """
     texts = Texts(masker, rules, limits)
     walker = Walker(texts, limits)
     request, asked = _content(bodies.request, bodies.dialect, walker, rules, limits, answer=False)
     answer, said = _content(bodies.answer, bodies.dialect, walker, rules, limits, answer=True)
-    try:
-        messages = messages_of(bodies.dialect, asked, said, truncated=answer.truncated)
-    except Exception:  # noqa: BLE001 - rule 2: of a body that nobody understands there are none
-        messages = Messages()
-    return Captured(request, answer, messages, dict(texts.findings))
+    found = Messages()
+    if messages:
+        try:
+            found = messages_of(bodies.dialect, asked, said, truncated=answer.truncated)
+        except Exception:  # noqa: BLE001 - rule 2: of a body that nobody understands are none
+            found = Messages()
+    return Captured(request, answer, found, dict(texts.findings))
 
 
 def _content(
