@@ -61,6 +61,31 @@ def test_a_clock_that_is_far_off_is_a_place_all_the_same(start: float):
     assert len(name.split("/")) == 6
 
 
+@pytest.mark.parametrize(
+    ("value", "escaped"),
+    [
+        ("v1.2-rc_3", "v1.2-rc_3"),
+        ("..", "%2E."),
+        (".hidden", "%2Ehidden"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("a=b", "a%3Db"),
+        ("50%", "50%25"),
+        ("é~", "%C3%A9%7E"),
+        ("", "unknown"),
+    ],
+)
+def test_values_are_escaped_as_in_urls(value: str, escaped: str):
+    """And none begins with a dot."""
+    assert escape(value) == escaped
+
+
+def test_long_values_that_begin_alike_are_told_apart():
+    """By a hash of the whole."""
+    one, other = ("x" * 5000 + end for end in "ab")
+    assert escape(one) != escape(other)
+    assert len(escape(one)) == len(escape(other)) == MAX_VALUE_CHARACTERS
+
+
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_name_climbs_out_or_makes_a_place_of_its_own(namespace: str, version: str):
     """Six parts, each with its name, of characters that every store takes as they are."""
