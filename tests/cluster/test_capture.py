@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster_client import ROOT, Cluster, wait_until
+from cluster_client import ROOT, Cluster, CommandError, wait_until
 from installed import SYSTEM, apply_model, condition, installed, relay_pids, until_asked
 
 if sys.version_info >= (3, 14):
@@ -20,7 +20,9 @@ else:
     from backports import zstd
 
 LLM = (ROOT / "examples/llm.yaml").read_text()
-SPEC = yaml.safe_load((ROOT / "examples/capture-file.yaml").read_text())["spec"]
+MODEL = yaml.safe_load((ROOT / "examples/capture-file.yaml").read_text())
+SPEC = MODEL["spec"]
+EXAMPLES = sorted((ROOT / "examples").glob("capture-*.yaml"))
 MAIL = "ada.lovelace@example.org"
 CARD = "4111 1111 1111 1111"
 PROMPT = f"My address is {MAIL}, my card is {CARD}. Say my card."
@@ -129,3 +131,49 @@ def test_a_streamed_chat_is_in_a_file_of_its_pod_masked(sidelight: Cluster, name
         assert secret not in said_anywhere(sidelight, namespace, pod)
     for secret in (MAIL, CARD):
         assert secret not in json.dumps(both)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_api_server_takes_each_example(
+    sidelight: Cluster, common_namespace: str, path: Path
+) -> None:
+    """With the rules of the schema that only it checks, and no field that it does not know."""
+    strict = ("--dry-run=server", "--validate=strict")
+    sidelight.apply(path.read_text(), "--namespace", common_namespace, *strict)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"export": {"sinks": [{"name": "a"}]}}, "a sink must be exactly one of file"),
+        (
+            {"export": {"sinks": [{"name": "a", "file": {}}, {"name": "a", "file": {}}]}},
+            "export.sinks has two of one name",
+        ),
+        (
+            {"capture": {"redaction": {"without": ["names"]}}},
+            "redaction.without names a detector that there is not",
+        ),
+        (
+            {"capture": {"redaction": {"patterns": [{"name": "own-id", "pattern": "x"}]}}},
+            "spec.capture.redaction.patterns",
+        ),
+        (
+            {
+                "export": {
+                    "sinks": [{"name": "a", "file": {}, "secretRef": {"name": "db-password"}}]
+                }
+            },
+            "secretRef.name",
+        ),
+    ],
+)
+def test_capture_that_cannot_be_is_refused_with_a_sentence(
+    sidelight: Cluster, common_namespace: str, spec: dict, says: str
+) -> None:
+    """Where it is written, not in every sidecar."""
+    with pytest.raises(CommandError, match=says):
+        sidelight.apply(
+            MODEL | {"spec": {"selector": SPEC["selector"], **spec}},
+            "--namespace", common_namespace, "--dry-run=server",
+        )  # fmt: skip

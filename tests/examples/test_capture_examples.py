@@ -37,7 +37,7 @@ def test_there_is_one_of_each_kind():
         for path in EXAMPLES
         for sink in parts(path)[0]["spec"]["export"]["sinks"]
     ]
-    assert sorted(kinds) == sorted(KINDS)
+    assert set(kinds) == KINDS
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -55,7 +55,7 @@ def test_an_example_is_taken_by_operator_and_sidecar(path: Path):
     model = parse_model(body | {"metadata": body["metadata"] | metadata})
     assert model.spec is not None, model.spec_error
     config = decode_config(encode_config(sidecar_config(model)))
-    assert len(config.export.sinks) == 1
+    assert config.export.sinks
     assert redactor_for(config.capture).refused == ""
 
 
