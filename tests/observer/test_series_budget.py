@@ -13,12 +13,15 @@ from observed import MS, Kept, pipeline_of
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidelight_contract.slo import FAULTS, SloSettings
+from sidelight_sidecar.observer.capture.measuring import MAX_BYTES
+from sidelight_sidecar.observer.capture.snapshot import snapshot_of
 from sidelight_sidecar.observer.dialects import api_routes, native_routes
 from sidelight_sidecar.observer.dialects.finish import NORMAL
 from sidelight_sidecar.observer.engine_times import EngineTimes
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, OTHER, Exchange
 from sidelight_sidecar.observer.metrics.labels import MAX_FURTHER
 from sidelight_sidecar.observer.pipeline import Pipeline
+from sidelight_sidecar.records.handover import encode
 
 MONITOR = Path(__file__).parents[2] / "helm/sidelight/templates/podmonitor.yaml"
 SLO = SloSettings(ttft=1.0, tpot=1.0, e2e=1.0, errors=list(FAULTS))
@@ -154,6 +157,13 @@ def test_the_most_there_can_be_is_within_one_scrape() -> None:
         tell(pipeline, everything(f"late-{number}", operation, (700 + number,)))
         tell(pipeline, everything("m31", operation, (800 + number,)))
     assert series(pipeline) == most
+
+
+def test_the_most_there_can_be_is_within_what_is_handed_over() -> None:
+    """Else a sink that takes metrics would have none of a busy pod."""
+    pairs = most_pairs(pipeline_of(Kept()).config.max_model_labels)
+    pipeline = fed(pairs, (*USUAL_CODES, *MADE_UP_CODES))
+    assert len(encode(snapshot_of(pipeline, 0))) < MAX_BYTES / 4
 
 
 def test_what_one_model_and_operation_takes() -> None:
