@@ -232,6 +232,7 @@ class Reason(StrEnum):
     FULL_NOT_ALLOWED = "FullNotAllowed"
     REDACTION_REFUSED = "RedactionRefused"
     RECORDS_DELIVERED = "RecordsDelivered"
+    METRICS_NOT_DELIVERED = "MetricsNotDelivered"
     RECORDS_LOST = "RecordsLost"
     SINK_DOWN = "SinkDown"
     SPOOL_NOT_ON_DISK = "SpoolNotOnDisk"

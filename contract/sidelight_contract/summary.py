@@ -269,11 +269,17 @@ class SinkReport(msgspec.Struct, omit_defaults=True):
     """How long the oldest record has waited, of all."""
     why: Word = ""
     """Why the last try failed, of one of them."""
+    metrics_down: int = 0
+    """Sidecars whose metrics do not arrive there."""
+    metrics_why: str = ""
+    """Why the last ones did not, of one of them."""
 
     def merge(self, other: "SinkReport") -> None:
         """Add all of `other`."""
-        for name in ("sidecars", "down", "delivered", "refused", "lost", "waiting"):
+        counts = "sidecars", "down", "delivered", "refused", "lost", "waiting", "metrics_down"
+        for name in counts:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.metrics_why = max(self.metrics_why, other.metrics_why)
         self.lag_seconds = max(self.lag_seconds, other.lag_seconds)
         self.why = max(self.why, other.why)
 

@@ -104,8 +104,13 @@ def test_a_pattern_that_cannot_be_used_is_said_by_its_sidecar():
             "False", Reason.RECORDS_LOST,
             "topic lost some 1000 records for want of room or time, topic refused some 1",
         ),
+        (
+            [SinkReport(1, metrics_down=1, metrics_why="status 404"), SinkReport(1)],
+            "False", Reason.METRICS_NOT_DELIVERED,
+            "topic has no metrics of 1 of 2 sidecars (status 404)",
+        ),
     ],
-    ids=["nothing yet", "well", "down", "losing"],
+    ids=["nothing yet", "well", "down", "losing", "without metrics"],
 )  # fmt: skip
 def test_how_sinks_do_is_one_condition_over_all_sidecars(
     sinks: list[SinkReport], status: str, reason: Reason, message: str

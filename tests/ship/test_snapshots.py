@@ -104,6 +104,20 @@ async def test_what_fails_is_counted_and_not_sent_again():
     assert shipper.state == MetricsState(delivered=1, partial=1, failed=3)
 
 
+async def test_several_that_fail_in_a_row_are_told_and_one_that_does_not_ends_that():
+    """A single failure is nothing to be woken for."""
+    sink = Sink()
+    sink.says = [Delivery(Outcome.LATER, "status 503")] * 4 + [FINE]
+    downs = []
+    async with shipping(sink) as shipper:
+        for number in range(1, 6):
+            shipper.take(snapshot(number))
+            await until_sent(sink, number)
+            await asyncio.sleep(0)
+            downs.append(shipper.state.down)
+    assert downs == [False, False, True, True, False]
+
+
 async def test_what_waits_at_the_end_is_sent():
     """The last counts of a pod."""
     sink = Sink()

@@ -178,6 +178,9 @@ def _exported(whole: CaptureReport) -> Judged:
             "volume from their creation on; restart the workload"
         )
         return kind, "False", Reason.SPOOL_NOT_ON_DISK, message
+    unmeasured = {name: sink for name, sink in sorted(whole.sinks.items()) if sink.metrics_down}
+    if unmeasured:
+        return kind, "False", Reason.METRICS_NOT_DELIVERED, _sentences(unmeasured, _unmeasured)
     names = ", ".join(sorted(whole.sinks))
     return kind, "True", Reason.RECORDS_DELIVERED, f"{names}: nothing is lost, no sink is down"
 
@@ -191,6 +194,11 @@ def _down(name: str, sink: SinkReport) -> str:
     why = f" ({sink.why})" if sink.why else ""
     lag = _coarse(sink.lag_seconds)
     return f"{name} is down for {sink.down} of {sink.sidecars} sidecars{why}, {lag} behind"
+
+
+def _unmeasured(name: str, sink: SinkReport) -> str:
+    why = f" ({sink.metrics_why})" if sink.metrics_why else ""
+    return f"{name} has no metrics of {sink.metrics_down} of {sink.sidecars} sidecars{why}"
 
 
 def _losing(name: str, sink: SinkReport) -> str:

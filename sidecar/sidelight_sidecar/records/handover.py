@@ -59,6 +59,8 @@ class MetricsState(msgspec.Struct, omit_defaults=True, frozen=True):
     """Of which the sink would not have all."""
     failed: int = 0
     """That it did not have; the next one says all that they said."""
+    down: bool = False
+    """Several failed in a row."""
     why: str = ""
     """Why the last one failed, in a few words of ours."""
 

@@ -18,6 +18,9 @@ from sidelight_sidecar.records.metrics import Snapshot
 
 SEND_SECONDS = 10.0
 """For one snapshot. Default 10: some kilobytes, and what waits at the end has no more time."""
+DOWN_AFTER = 3
+"""So many that fail in a row mean that metrics do not arrive. Default 3: a restarted backend misses
+one or two."""
 _FOREVER = 3600.0
 
 
@@ -43,6 +46,7 @@ class SnapshotShipper:
         self._newest: Snapshot | None = None
         self._end_at: float | None = None
         self._delivered = self._partial = self._failed = 0
+        self._in_a_row = 0
         self._why = ""
 
     @property
@@ -53,7 +57,8 @@ class SnapshotShipper:
     @property
     def state(self) -> MetricsState:
         """How it does."""
-        return MetricsState(self._delivered, self._partial, self._failed, self._why)
+        down = self._in_a_row >= DOWN_AFTER
+        return MetricsState(self._delivered, self._partial, self._failed, down, self._why)
 
     def take(self, snapshot: Snapshot) -> None:
         """Here is a newer one."""
@@ -99,7 +104,10 @@ class SnapshotShipper:
         self._why = delivery.why
         if delivery.outcome is not Outcome.DELIVERED:
             self._failed += 1
-        elif delivery.refused:
+            self._in_a_row += 1
+            return
+        self._in_a_row = 0
+        if delivery.refused:
             self._partial += 1
         else:
             self._delivered += 1

@@ -47,6 +47,8 @@ def report_of(offers: Offers, child: CaptureChild) -> CaptureReport:
             waiting=sink.waiting,
             lag_seconds=sink.lag_seconds,
             why=sink.why,
+            metrics_down=int(sink.metrics is not None and sink.metrics.down),
+            metrics_why=sink.metrics.why if sink.metrics is not None else "",
         )
         for name, sink in state.sinks.items()
     }

@@ -74,9 +74,10 @@ class GenAiMetrics(Consumer):
         """Count its tokens."""
         if exchange.operation == OTHER:
             return
+        of = self._of(exchange)
         for token, count in (("input", exchange.prompt_tokens), ("output", exchange.output_tokens)):
             if count is not None:
-                self._tokens.observe((*self._of(exchange), token), (count,))
+                self._tokens.observe((*of, token), (count,))
 
     def _of(self, exchange: Exchange) -> tuple[str, str, str]:
         return self._labels.model(exchange), exchange.operation, exchange.dialect
