@@ -5,9 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench redaction accuracy accuracy-aiperf \
-  otlp-backends \
-  conformance pods fuzz lock clean
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench redaction accuracy \
+  accuracy-aiperf otlp-backends conformance pods fuzz lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-17s%s\n", $$1, $$2}'
@@ -69,7 +68,7 @@ accuracy: setup ## Every figure beside an independent client's, request by reque
 accuracy-aiperf: setup ## The same beside AIPerf's own report (installs it: 1.2 GB in the cache)
 	$(BIN)/python -m benchmarks.accuracy.aiperf $(ACCURACY)
 
-otlp-backends: setup ## A streamed chat as Phoenix and MLflow show it (installs both: 1.7 GB in the cache)
+otlp-backends: setup ## A streamed chat as Phoenix, MLflow and a Collector show it (1.8 GB in the cache)
 	$(BIN)/python -m benchmarks.otlp
 
 fuzz: setup ## Ten minutes of input that nobody should send; FUZZ="--seconds N --seed S"

@@ -1,5 +1,6 @@
-"""`make otlp-backends`: a streamed chat with a real engine, through a whole sidecar, as Phoenix (by
-HTTP, then gRPC) and MLflow show it: model, tokens, times, parent, content. Exit 1 if it is wrong.
+"""`make otlp-backends`: a streamed chat with a real engine, through a whole sidecar, as Phoenix,
+MLflow and an OpenTelemetry Collector show it, by HTTP and gRPC: model, tokens, times, parent,
+content. Exit 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from typing import Any, NamedTuple
 
 from benchmarks.accuracy.stand import engine, free_port, get, process, until
 from benchmarks.otlp.backends import Backends, backends
+from benchmarks.otlp.collector import Collector, collector
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 MAIL = "ada.lovelace@example.org"
-BOUND_MS = 20.0
-"""How far a duration may be from the client's: both clocks are of this machine, but the client's
-includes connecting, and a scheduler."""
+BOUND_MS = 50.0
+"""How far a time may be from the client's: both clocks are of this machine, but the client's
+includes connecting, and a scheduler that has the backends to run."""
 TTFT = "gen_ai.response.time_to_first_chunk"
 
 
@@ -154,6 +157,20 @@ def mlflow_shows(spans: list[dict[str, Any]]) -> Shown:
     )  # fmt: skip
 
 
+def collector_shows(where: str, spans: list[Span]) -> Shown:
+    """What it handed on."""
+    (span,) = spans
+    found = {one.key: one.value for one in span.attributes}
+    began = span.start_time_unix_nano / 1e9
+    return Shown(
+        where, found["gen_ai.request.model"].string_value,
+        found["gen_ai.usage.input_tokens"].int_value, found["gen_ai.usage.output_tokens"].int_value,
+        (span.end_time_unix_nano / 1e9 - began) * 1e3, began, found[TTFT].double_value * 1e3,
+        span.trace_id.hex(), span.parent_span_id.hex(), Span.SpanKind.Name(span.kind)[10:],
+        found["gen_ai.input.messages"].string_value, found["gen_ai.output.messages"].string_value,
+    )  # fmt: skip
+
+
 def _at(found: dict[str, Any], name: str) -> Any:
     """An attribute, flat or nested."""
     if name in found:
@@ -223,37 +240,50 @@ def table(chat: Chat, shown: list[Shown]) -> Iterator[str]:
         yield f"| {name} | {client} | {' | '.join(map(str, theirs))} |"
 
 
-def sinks_for(running: Backends) -> list[dict[str, Any]]:
-    """Phoenix twice, MLflow once."""
-    common = {"kind": "otlp", "dialect": "Phoenix"}
-    project = "openinference.project.name"
+def sinks_for(running: Backends, through: Collector) -> list[dict[str, Any]]:
+    """Phoenix and the collector twice, MLflow once. Phoenix by gRPC is the last."""
+    phoenix = {"kind": "otlp", "dialect": "Phoenix"}
+    project, service = "openinference.project.name", "service.name"
     return [
-        {**common, "name": "http", "endpoint": f"http://127.0.0.1:{running.phoenix}",
-         "resource": {project: "over-http"}},
-        {**common, "name": "grpc", "endpoint": f"http://127.0.0.1:{running.phoenix_grpc}",
-         "protocol": "grpc", "resource": {project: "over-grpc"}},
+        {**phoenix, "name": "phoenix", "endpoint": f"http://127.0.0.1:{running.phoenix}",
+         "resource": {project: "by-http"}},
         {"kind": "otlp", "name": "mlflow", "dialect": "MLflow",
          "endpoint": f"http://127.0.0.1:{running.mlflow}"},
+        {"kind": "otlp", "name": "collector", "endpoint": f"http://127.0.0.1:{through.http}",
+         "resource": {service: "by-http"}},
+        {"kind": "otlp", "name": "collector-grpc", "endpoint": f"http://127.0.0.1:{through.grpc}",
+         "protocol": "grpc", "resource": {service: "by-grpc"}},
+        {**phoenix, "name": "phoenix-grpc", "protocol": "grpc",
+         "endpoint": f"http://127.0.0.1:{running.phoenix_grpc}", "resource": {project: "by-grpc"}},
     ]  # fmt: skip
 
 
 def main() -> int:
     """Ask, look, and print."""
-    with tempfile.TemporaryDirectory() as name, backends(Path(name)) as running:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        backends(Path(name)) as running,
+        collector(Path(name)) as through,
+    ):
         folder = Path(name)
-        # Phoenix keeps one span of an id: over gRPC it is another chat's.
-        http, grpc, mlflow = sinks_for(running)
+        *first, last = sinks_for(running, through)
         with engine() as port:
-            with sidecar(port, [http, mlflow], folder) as listening:
+            with sidecar(port, first, folder) as listening:
                 chat = ask(listening)
-            with sidecar(port, [grpc], folder) as listening:
+            # Phoenix keeps one span of an id: over gRPC it gets another chat's.
+            with sidecar(port, [last], folder) as listening:
                 other = ask(listening)
-        for project in ("over-http", "over-grpc"):
-            until(f"Phoenix has a span {project}", lambda p=project: running.of_phoenix(p))  # type: ignore[misc]
+        for how in ("by-http", "by-grpc"):
+            until("Phoenix has a span", lambda how=how: running.of_phoenix(how))  # type: ignore[misc]
+            until("the collector has a span", lambda how=how: through.spans(how))  # type: ignore[misc]
         until("MLflow has a span", running.of_mlflow)
-        shown = [phoenix_shows("Phoenix", running.of_phoenix("over-http")),
-                 mlflow_shows(running.of_mlflow())]  # fmt: skip
-        over_grpc = phoenix_shows("Phoenix, gRPC", running.of_phoenix("over-grpc"))
+        shown = [
+            phoenix_shows("Phoenix", running.of_phoenix("by-http")),
+            mlflow_shows(running.of_mlflow()),
+            collector_shows("Collector", through.spans("by-http")),
+            collector_shows("Collector, gRPC", through.spans("by-grpc")),
+        ]
+        over_grpc = phoenix_shows("Phoenix, gRPC", running.of_phoenix("by-grpc"))
     print("\n".join(table(chat, shown)), "\n")
     print("\n".join(table(other, [over_grpc])), "\n")
     errors = [line for one in shown for line in wrong(chat, one)] + wrong(other, over_grpc)

@@ -82,8 +82,8 @@ def backends(folder: Path) -> Iterator[Backends]:
         "--artifacts-destination", str(folder / "artifacts"),
     ]  # fmt: skip
     with (
-        _server([home / "phoenix/bin/phoenix", "serve"], phoenix, folder / "phoenix.log"),
-        _server(mlflow, {}, folder / "mlflow.log"),
+        server([home / "phoenix/bin/phoenix", "serve"], phoenix, folder / "phoenix.log"),
+        server(mlflow, {}, folder / "mlflow.log"),
     ):
         until("Phoenix answers", lambda: get(running.phoenix, "/healthz"))
         until("MLflow answers", lambda: get(running.mlflow, "/health"))
@@ -91,7 +91,8 @@ def backends(folder: Path) -> Iterator[Backends]:
 
 
 @contextlib.contextmanager
-def _server(command: list[str | Path], environment: dict[str, str], log: Path) -> Iterator[None]:
+def server(command: list[str | Path], environment: dict[str, str], log: Path) -> Iterator[None]:
+    """A program that ends with the block."""
     with (
         log.open("wb") as output,
         subprocess.Popen(
