@@ -33,8 +33,10 @@ def mask_adjacent(parts: list[str], mask: Mask, look: Mask) -> tuple[list[str], 
         look: masks joined ones, to see what is found.
     """
     tokens: list[str] = []
+    clean: set[str] = set()
     for _ in range(_ROUNDS):
-        each = [mask(part) for part in parts]
+        each = [part if part in clean else mask(part) for part in parts]
+        clean.update(each)  # a masker changes nothing in what it has masked
         over = _over_borders(parts, look)
         if not over and each == parts:
             return parts, tokens
