@@ -161,3 +161,25 @@ def test_a_configuration_is_for_capture_alone(recording: Path):
         main(["replay", str(recording), "--config", "x"])
     with pytest.raises(SystemExit, match="2"):
         main(["replay", str(recording), "--capture", "--format", "metrics"])
+
+
+@pytest.mark.parametrize("payloads", ["Off", "Redacted", "Full"])
+def test_nothing_of_heads_leaves_but_ids(
+    tmp_path: Path, payloads: str, capsys: pytest.CaptureFixture[str]
+):
+    """Credentials, cookies, what a client is, queries, addresses: in no mode."""
+    head = request(ASKED.encode(), path="/v1/chat/completions?key=query-word").replace(
+        b"Host: x\r\n",
+        b"Host: host-word\r\nAuthorization: Bearer head-word\r\nCookie: a=head-word\r\n"
+        b"User-Agent: head-word\r\nX-Forwarded-For: head-word\r\nX-Request-Id: r-1\r\n",
+    )
+    said = answer(ANSWER).replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=head-word\r\n\r\n", 1)
+    path = tmp_path / "frames"
+    path.write_bytes(
+        file_header(0, WALL_NS) + Script(1, 1).client(head).engine(said).close().encoded()
+    )
+    (record,) = shipped(capsys, path, written(tmp_path, capture={"payloads": payloads}))
+    assert record["request_id"] == "r-1"
+    told = json.dumps(record)
+    for word in ("head-word", "query-word", "host-word", "a:1", "b:2", "/v1/"):
+        assert word not in told
