@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from receiver import START_NS, TRACE, chat, off
+from receiver import START_NS, TRACE, chat, off, plain
 
 from sidelight_contract.engines import EngineType
 from sidelight_sidecar.capture.sinks.otlp.encode import encode_span
@@ -145,3 +145,11 @@ def test_texts_have_a_limit():
     span = span_of(off(response_id="x" * 5000, model="m" * 5000))
     assert len(str(span.attributes["gen_ai.response.id"])) == MAX_TEXT
     assert len(span.name) == MAX_TEXT
+
+
+def test_a_count_that_no_integer_of_otlp_holds_costs_the_count_alone():
+    """An engine can say anything."""
+    span = encode_span(span_of(off(tokens=Tokens("usage", 10**30, 2**63 - 1))))
+    found = plain(span.attributes)
+    assert "gen_ai.usage.input_tokens" not in found
+    assert found["gen_ai.usage.output_tokens"] == 2**63 - 1

@@ -17,6 +17,8 @@ Value = str | bool | int | float | list[str]
 Attributes = dict[str, Value]
 
 TIME_TO_FIRST_TOKEN = "gen_ai.response.time_to_first_chunk"  # noqa: S105 - an attribute's name
+_MOST = (1 << 63) - 1
+"""What OTLP's integers hold."""
 MAX_TEXT = 1024
 """Characters of an attribute that is no content. Default 1024: ids and names have far less."""
 
@@ -158,8 +160,12 @@ def _ours(record: Record) -> Attributes:
 
 
 def known(found: dict[str, Value | None]) -> Attributes:
-    """Without what is not known; texts within their limit."""
-    return {name: _short(value) for name, value in found.items() if value is not None}
+    """Without what is not known, and counts that no engine has; texts within their limit."""
+    return {
+        name: _short(value)
+        for name, value in found.items()
+        if value is not None and not (isinstance(value, int) and abs(value) > _MOST)
+    }
 
 
 def _short(value: Value) -> Value:
