@@ -85,7 +85,6 @@ class CaptureReplay:
 
     def _pipeline(self, reader: FrameFileReader) -> Pipeline:
         pipeline = Pipeline(reader.monotonic_ns, reader.wall_ns, self._config)
-        pipeline.counter.stop_waiting()  # there is no engine whose tokenizer could be asked
         settings = settings_for(pipeline, Origin())
         assert settings is not None, "there is a sink"
         pipeline.offers.origin = settings.origin

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from observed import CHAT_STREAM, Script, answer, request, usage
+from observed import (
+    CHAT_STREAM,
+    DONE,
+    STREAM_END,
+    STREAM_HEAD,
+    Script,
+    answer,
+    delta,
+    request,
+    usage,
+)  # fmt: skip
 
 from sidelight_sidecar.cli import main
 from sidelight_sidecar.frames.file import file_header
@@ -183,3 +193,16 @@ def test_nothing_of_heads_leaves_but_ids(
     told = json.dumps(record)
     for word in ("head-word", "query-word", "host-word", "a:1", "b:2", "/v1/"):
         assert word not in told
+
+
+def test_a_stream_that_nobody_counted_is_a_record_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """In a pod it waits for the engine's tokenizer; here there is no engine: an estimate."""
+    head = request(b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"stream":true}')
+    stream = [STREAM_HEAD, delta(content="Hel"), delta(content="lo"), delta("stop")]
+    path = tmp_path / "frames"
+    script = Script(1, 1).client(head).engine(*stream, DONE + STREAM_END).close()
+    path.write_bytes(file_header(0, WALL_NS) + script.encoded())
+    (record,) = shipped(capsys, path)
+    assert record["tokens"] == {"source": "estimated", "output": 2}
