@@ -142,6 +142,12 @@ def test_the_api_server_takes_each_example(
     sidelight.apply(path.read_text(), "--namespace", common_namespace, *strict)
 
 
+METRICS_TO_LANGFUSE = {
+    "name": "a",
+    "otlp": {"endpoint": "https://x.example.org", "dialect": "Langfuse", "metrics": True},
+}
+
+
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
@@ -166,6 +172,7 @@ def test_the_api_server_takes_each_example(
             },
             "secretRef.name",
         ),
+        ({"export": {"sinks": [METRICS_TO_LANGFUSE]}}, "metrics are taken by Standard, Coralogix"),
     ],
 )
 def test_capture_that_cannot_be_is_refused_with_a_sentence(
