@@ -138,7 +138,8 @@ def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path):
     """By the system's own words, which hold no record."""
     (tmp_path / "taken").write_text("a file")
     sink = FileSink("file", tmp_path / "taken", FileSettings(), Clock())
-    assert send(sink, b"one") == (Outcome.LATER, "File exists", None)
+    delivery = send(sink, b"one")
+    assert (delivery.outcome, delivery.why) == (Outcome.LATER, "File exists")
 
 
 def test_what_a_crash_left_growing_is_ended_and_not_written_behind(tmp_path: Path):
