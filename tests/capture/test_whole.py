@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import sys
 import threading
 import urllib.error
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from real_engine import free_port, get, process
 from relay_harness import wait_for
+
+from sidelight_sidecar.cli import main
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -219,3 +222,40 @@ def test_a_sink_that_cannot_be_written_harms_nobody_and_is_said(engine: int, tmp
         assert b'sidelight_sink_records_total{kind="file",result="delivered",sink="files"} 0.0' in (
             metrics
         )
+
+
+@pytest.mark.parametrize("payloads", ["Off", "Redacted", "Full"])
+def test_a_replay_shows_what_was_shipped(
+    engine: int, tmp_path: Path, payloads: str, capsys: pytest.CaptureFixture[str]
+):
+    """A recording of the same traffic, by the same configuration: the same records, but for their
+    ids and times, which are those of two observers.
+    """
+    recording, port = tmp_path / "frames", free_port()
+    with sidecar(engine, tmp_path, payloads=payloads) as running:
+        command = ("-m", "sidelight_sidecar", "record", "--listen", f"127.0.0.1:{port}")
+        with process(*command, "--engine", f"127.0.0.1:{running.port}", str(recording)):
+            wait_for(lambda: accepts(port), "the recorder listens")
+            recorded = Sidecar(port, running.admin, tmp_path / "records")
+            recorded.ask(f"My card is {CARD}, thanks", stream=True)
+            recorded.ask(f"Write to {MAIL} today", coding="gzip")
+            shipped = recorded.records(2)
+    config = str(tmp_path / "config.json")
+    assert main(["replay", str(recording), "--capture", "--config", config]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.split("\n")[:-1]]
+    assert [without_times(record) for record in shown] == [without_times(r) for r in shipped]
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def without_times(record: dict) -> dict:
+    """A record without what two observers differ in."""
+    assert record["id"]
+    return {name: value for name, value in record.items() if name not in ("id", "times")}
