@@ -108,8 +108,10 @@ is; changelogs are full of them.
   7 to 15 digits that nothing beside calls a telephone number.
 * Addresses with `at` for `@`, in quotes, or with a domain in Chinese, Japanese, Korean or an Indian
   script.
-* Letters of other alphabets that only look like Latin ones; text that was encoded (base64, gzip,
-  percent signs) or encrypted. A secret that was cut in two by whoever sent it.
+* Letters of other alphabets that only look like Latin ones; text that was encoded (gzip, percent
+  signs, base64 in base64) or encrypted. In bodies, base64 and hex of 16 characters or more are decoded
+  once and masked, a value is also looked at behind its key, and what is split over the events of a
+  stream or the parts of a message is found; a secret that was cut in two otherwise is not.
 * Passports, driving licences, vehicle, insurance and customer numbers. A pattern of your own can.
 
 ## Patterns of your own
