@@ -7,20 +7,20 @@ CACHE=${SIDELIGHT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidelight}
 VERSION=4.1.0
 home=$CACHE/kafka-$VERSION
 
-need_java() {
-  command -v java >/dev/null && command -v mvn >/dev/null && return
+need() { # PROGRAM PACKAGE
+  command -v "$1" >/dev/null && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "kafka.sh: needs java (17 or later) and mvn on PATH" >&2
+    echo "kafka.sh: needs $1 on PATH (Java from 17 on)" >&2
     exit 1
   fi
-  echo "kafka: installing a Java runtime and Maven" >&2
+  echo "kafka: installing $2" >&2
   apt-get update --quiet=2 >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
-    default-jre-headless maven >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "$2" >&2
 }
 
-need_java
+need java default-jre-headless
 if [ ! -d "$home/lib" ]; then
+  need mvn maven
   echo "kafka: fetching Kafka $VERSION (43 MB)" >&2
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

@@ -5,6 +5,7 @@
 # time; needs Go, as the cluster of the tests does.
 set -euo pipefail
 CACHE=${SIDELIGHT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sidelight}
+PROGRAM=github.com/versity/versitygw/cmd/versitygw
 VERSION=1.8.0
 program=$CACHE/versitygw-$VERSION
 
@@ -16,8 +17,8 @@ if [ ! -x "$program" ]; then
   (
     cd "$work"
     go mod init sidelight/s3
-    go get "github.com/versity/versitygw@v$VERSION"
-    CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o versitygw github.com/versity/versitygw/cmd/versitygw
+    go get "$PROGRAM@v$VERSION"
+    CGO_ENABLED=0 go build -mod=mod -trimpath -ldflags='-s -w' -o versitygw "$PROGRAM"
   ) >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
   mkdir -p "$CACHE"
   mv "$work/versitygw" "$program"
