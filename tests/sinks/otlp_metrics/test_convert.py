@@ -211,3 +211,15 @@ def test_requests_of_whatever_size_have_all_metrics_once(
     assert found == [
         (one.name, [({"model": p.labels[0]}, p.value) for p in one.points]) for one in own
     ]
+
+
+def test_large_metrics_go_in_several_requests_each_within_the_size():
+    """A collector takes 4 MiB by gRPC, and refuses what is more as a whole."""
+    own = [
+        counter(f"sidelight_{number}_total", *(Point([f"m{n:020}"], n) for n in range(600)))
+        for number in range(5)
+    ]
+    snapshot = Snapshot(START, NOW, own, [])
+    requests = list(requests_of(snapshot, ORIGIN, {"service.name": "chat"}, 64 << 10))
+    assert [len(metrics_in(request)) for request in requests] == [1] * 5
+    assert all(40_000 < len(request) <= 64 << 10 for request in requests)
