@@ -34,6 +34,8 @@ TOKENS = 90
 ROUNDS = 5
 START_SECONDS = 15.0
 SHIP_SECONDS = 15.0
+LOOK_SECONDS = 1.5
+"""How often metrics are looked at while it is measured: each look is work of the observer's."""
 
 
 def counted(one: Way, name: str) -> float:
@@ -44,11 +46,11 @@ def counted(one: Way, name: str) -> float:
     return sum(map(float, found))
 
 
-def until(one: Way, name: str, least: float, seconds: float) -> None:
+def until(one: Way, name: str, least: float, seconds: float, *, look: float = 0.1) -> None:
     """Wait until a metric is as large as that; after so long, go on."""
     deadline = time.monotonic() + seconds
     while counted(one, name) < least and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(look)
 
 
 def one_round(name: str, port: int, streams: int, tokens: int) -> Round:
@@ -66,7 +68,8 @@ def one_round(name: str, port: int, streams: int, tokens: int) -> Round:
         sample = measure(Case("capture", name, "streams", (streams, "spread", tokens)), fresh)
         missed = observation.missed(int(str(sample["sent"])))
         if name == "capture":
-            until(fresh, "sidelight_sink_records_total", streams, SHIP_SECONDS)
+            time.sleep(LOOK_SECONDS)
+            until(fresh, "sidelight_sink_records_total", streams, SHIP_SECONDS, look=LOOK_SECONDS)
         after = cpu_seconds(relay[0]), settled_cpu_seconds(rest)
         watch.over.set()
         watch.join()

@@ -25,7 +25,8 @@ from sidelight_sidecar.capture.content.merge import (
 )
 from sidelight_sidecar.capture.content.read_json import Json
 
-Say = Callable[[str], object]
+Say = Callable[[list[str]], object]
+"""What is done with a text of each of some events, in their order."""
 _PLACES = frozenset({"index", "id", "type"})
 """Fields of an item by which its place is found."""
 
@@ -114,7 +115,7 @@ def _piece(found: Again, node: Text, value: str) -> None:
     found.values += 1
     # It is among the pieces already: of texts that are the same, or are nothing, that is enough.
     if _differs(value) or (value and node.mode is not Other.SAME):
-        _say(found, value, node.pieces.append)
+        _say(found, value, node.pieces.extend)
 
 
 def _list(found: Again, items: Items, value: list[Json], name: str, policy: Policy) -> None:
@@ -152,8 +153,12 @@ def _said(found: Again, value: Json, before: set[int]) -> bool:
     return isinstance(value, Leaf) and value.number in found.says.keys() - before
 
 
-def _last(holder: dict[str, Node], name: str, text: str) -> None:
-    holder[name] = text or holder[name] or text
+def _last(holder: dict[str, Node], name: str, texts: list[str]) -> None:
+    for text in reversed(texts):
+        if text:
+            holder[name] = text
+            return
+    holder[name] = holder[name] or ""
 
 
 def _differs(value: str) -> bool:

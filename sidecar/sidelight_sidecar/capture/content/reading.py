@@ -15,7 +15,7 @@ import msgspec
 
 from sidelight_sidecar.capture.content.assemble import Assembled, assemble
 from sidelight_sidecar.capture.content.dropped import Dropped, DroppedError
-from sidelight_sidecar.capture.content.events import events, json_lines
+from sidelight_sidecar.capture.content.events import Events, JsonLines
 from sidelight_sidecar.capture.content.exchange import Body
 from sidelight_sidecar.capture.content.limits import Limits
 from sidelight_sidecar.capture.content.media_types import (
@@ -66,9 +66,9 @@ def read_body(body: Body, dialect: str, limits: Limits, *, answer: bool, masking
     if form is Form.TEXT:
         return Read(_text(body), is_text=True, truncated=body.cut)
     if form is Form.EVENTS:
-        return _stream(body, assemble(dialect, events(data), limits, masking=masking))
+        return _stream(body, assemble(dialect, Events(data), limits, masking=masking))
     if form is Form.LINES:
-        return _stream(body, assemble(dialect, _lines(data), limits, masking=masking))
+        return _stream(body, assemble(dialect, JsonLines(data), limits, masking=masking))
     return _document(body, dialect, limits, answer=answer, masking=masking)
 
 
@@ -112,7 +112,7 @@ def _no_document(body: Body, dialect: str, limits: Limits, *, answer: bool, mask
         except DroppedError:
             pass
         else:
-            return _stream(body, assemble(dialect, _lines(body.data), limits, masking=masking))
+            return _stream(body, assemble(dialect, JsonLines(body.data), limits, masking=masking))
     if body.cut:
         raise DroppedError(Dropped.CUT)
     if media_type(body.content_type) == "text/plain" or (answer and dialect in _TEXT_APIS):
@@ -122,11 +122,6 @@ def _no_document(body: Body, dialect: str, limits: Limits, *, answer: bool, mask
 
 def _stream(body: Body, assembled: Assembled) -> Read:
     return Read(assembled.value, streamed=True, truncated=body.cut or not assembled.whole)
-
-
-def _lines(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for line in json_lines(data):
-        yield b"", line
 
 
 def _text(body: Body) -> str:

@@ -29,6 +29,7 @@ from sidelight_sidecar.capture.content.assemble.openai import OpenAI
 from sidelight_sidecar.capture.content.assemble.responses import Responses
 from sidelight_sidecar.capture.content.budget import Budget
 from sidelight_sidecar.capture.content.dropped import Dropped, DroppedError
+from sidelight_sidecar.capture.content.events import Events, JsonLines
 from sidelight_sidecar.capture.content.limits import Limits
 from sidelight_sidecar.capture.content.merge import Object
 from sidelight_sidecar.capture.content.read_json import Json, read_json
@@ -81,7 +82,8 @@ def assemble(
     text = PlainText(budget)
     assembler: Assembler | None = None
     done, unread = False, 0
-    alike = Alike(partial(_object, limits=limits, masking=masking), budget)
+    ahead = stream if isinstance(stream, Events | JsonLines) else None
+    alike = Alike(partial(_object, limits=limits, masking=masking), budget, ahead)
     for name, data in stream:
         if alike.take(name, data):
             continue

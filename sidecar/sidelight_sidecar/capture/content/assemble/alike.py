@@ -13,11 +13,13 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
 from sidelight_sidecar.capture.content.again import Leaf, Say, again
 from sidelight_sidecar.capture.content.budget import Budget
+from sidelight_sidecar.capture.content.events import Stream
 from sidelight_sidecar.capture.content.merge import Merger, Object
 from sidelight_sidecar.capture.content.read_json import Json
 
@@ -36,7 +38,10 @@ _WORTH = 8
 """So many events pay for a template."""
 _MOST_PATIENCE = 256
 
+_INSIDE = rb'[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*+'
+_MARKS = tuple(bytes((number,)) for number in range(1, _MOST_HOLES))
 _read_string = msgspec.json.Decoder(str).decode
+_read_strings = msgspec.json.Decoder(list[str]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Template:
     Attributes:
         name: of the events.
         head: up to and with the quote that begins the first string that differs.
-        rests: after each string that differs, from the quote that ends it.
+        rests: between two of them, with the quotes around it.
+        tail: after the last, from the quote that ends it.
         says: what is done with each.
         values: what an event takes of the budget.
     """
@@ -54,27 +60,58 @@ class Template:
     name: bytes
     head: bytes
     rests: tuple[bytes, ...]
+    tail: bytes
     says: tuple[Say | None, ...]
     values: int
 
     def strings(self, data: bytes) -> list[str] | None:
         """What is between; None: it does not fit."""
-        if not data.startswith(self.head):
+        if not data.startswith(self.head) or not data.endswith(self.tail):
             return None
-        start, last = len(self.head), len(self.rests) - 1
+        start = len(self.head)
         found = []
-        for number, rest in enumerate(self.rests):
-            end = data.find(rest, start) if number < last else len(data) - len(rest)
+        try:
+            for rest in self.rests:
+                end = data.find(rest, start)
+                if end < 0:
+                    return None
+                found.append(_read_string(data[start - 1 : end + 1]))
+                start = end + len(rest)
+            end = len(data) - len(self.tail)
             if end < start:
                 return None
-            found.append(data[start - 1 : end + 1])
-            start = end + len(rest)
-        if not data.endswith(self.rests[-1]):
-            return None
-        try:
-            return [_read_string(one) for one in found]
+            found.append(_read_string(data[start - 1 : end + 1]))
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+        return found
+
+    def all_strings(self, found: list[bytes]) -> list[str] | None:
+        """What is between in each of some events, of which all between head and tail is given.
+
+        None: not all of them fit. In JSON no string has a control character in it, so those can
+        stand for what is between two strings, and between two events.
+        """
+        together = b"\n".join(found)
+        for number, rest in enumerate(self.rests):
+            mark = _MARKS[number]
+            if mark in together:
+                return None
+            together = together.replace(rest, mark)
+        if not _whole_strings(len(self.rests)).fullmatch(together):
+            return None
+        for mark in (b"\n", *_MARKS[: len(self.rests)]):
+            together = together.replace(mark, b'","')
+        try:
+            return _read_strings(b'["%b"]' % together)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+
+@cache
+def _whole_strings(rests: int) -> re.Pattern[bytes]:
+    """The insides of so many strings and one, for each of some events."""
+    event = b"".join(_INSIDE + mark for mark in _MARKS[:rests]) + _INSIDE
+    return re.compile(b"%b(?:\n%b)*+" % (event, event))
 
 
 class Alike:
@@ -83,16 +120,18 @@ class Alike:
     Args:
         read: reads an event.
         budget: of the stream.
+        stream: that the events come from; None: it cannot be looked ahead.
     """
 
-    def __init__(self, read: Read, budget: Budget) -> None:
+    def __init__(self, read: Read, budget: Budget, stream: Stream | None = None) -> None:
         self._read = read
+        self._stream = stream
         self._spend = budget.spend
         self._template: Template | None = None
         self._taken = 0
         self._before: tuple[bytes, bytes] | None = None
         self._wait = 0
-        self._patience = 1
+        self._patience = 0
 
     def take(self, name: bytes, data: bytes) -> bool:
         """Merge an event, if it is one more of its kind.
@@ -109,12 +148,16 @@ class Alike:
         self._spend(template.values)
         for say, text in zip(template.says, strings, strict=True):
             if say is not None:
-                say(text)
+                say([text])
         self._taken += 1
         return True
 
     def merged(self, name: bytes, data: bytes, merges: Merges) -> None:
-        """An event was merged in full: the next ones may be like it."""
+        """An event was merged in full: the next ones may be like it.
+
+        Raises:
+            DroppedError: there are too many values.
+        """
         before, self._before = self._before, (name, data)
         if self._template is not None:
             self._judge(worth=self._taken >= _WORTH)
@@ -130,11 +173,26 @@ class Alike:
             self._taken = 0
             if self._template is None:
                 self._judge(worth=False)
+            elif self._stream is not None:
+                self._take_all(self._template, self._stream)
+
+    def _take_all(self, template: Template, stream: Stream) -> None:
+        """Merge all that come next and fit at once; `take` has the rest."""
+        while found := stream.alike(template.name, template.head, template.tail):
+            strings = template.all_strings(found)
+            if strings is None:
+                return
+            self._spend(template.values * len(found))
+            for number, say in enumerate(template.says):
+                if say is not None:
+                    say(strings[number :: len(template.says)])
+            self._taken += len(found)
+            stream.skip()
 
     def _judge(self, *, worth: bool) -> None:
         """The less it was worth, the longer it is until the next."""
-        self._patience = 1 if worth else min(self._patience * 2, _MOST_PATIENCE)
-        self._wait = self._patience - 1
+        self._patience = 0 if worth else min(self._patience * 2 + 1, _MOST_PATIENCE)
+        self._wait = self._patience // 2
 
 
 def _template(
@@ -153,9 +211,9 @@ def _template(
     holes = [number for number, other in enumerate(differ) if other or number in found.says]
     if not 0 < len(holes) <= _MOST_HOLES:
         return None
-    head, *rests = _pieces(bones, strings, holes)
+    head, *rests, tail = _pieces(bones, strings, holes)
     says = tuple(found.says.get(number) for number in holes)
-    return Template(name, head, tuple(rests), says, found.values)
+    return Template(name, head, tuple(rests), tail, says, found.values)
 
 
 def _with_leaves(
