@@ -19,13 +19,16 @@ MAX_WORD = 128
 class KeptBody:
     """One side's body."""
 
-    __slots__ = ("_buffer", "_full", "_held", "_limit", "coding", "ended", "media_type", "size")
+    __slots__ = (
+        "_buffer", "_full", "_held", "_limit", "_room", "coding", "ended", "media_type", "size",
+    )  # fmt: skip
 
     def __init__(self, budget: Budget, limit: int) -> None:
         self._held = Held(budget)
         self._buffer = bytearray()
         self._limit = limit
         self._full = False
+        self._room = 0  # bytes for which nothing is to be asked; none where it is full
         self.size = 0
         self.media_type = ""
         self.coding = ""
@@ -38,18 +41,27 @@ class KeptBody:
 
     def add(self, data: bytes) -> None:
         """A further piece of it."""
-        self.size += len(data)
-        if self._full:
-            return
-        room = self._limit - len(self._buffer)
-        if len(data) > room:
-            data, self._full = data[:room], True
+        size = len(data)
+        self.size += size
+        if size <= self._room:
+            self._room -= size
+            self._buffer += data
+        elif not self._full:
+            self._ask(data)
+
+    def _ask(self, data: bytes) -> None:
+        """Keep a piece that there is no room for yet."""
+        left = self._limit - len(self._buffer)
+        if len(data) > left:
+            data, self._full = data[:left], True
         wanted = len(self._buffer) + len(data)
         while self._held.size < wanted:
             if not self._held.grow(BLOCK):
                 self._full = True
                 break
         self._buffer += data[: self._held.size - len(self._buffer)]
+        end = len(self._buffer) if self._full else min(self._held.size, self._limit)
+        self._room = end - len(self._buffer)
 
     def payload(self) -> Payload:
         """It, as it is handed over."""
@@ -58,6 +70,7 @@ class KeptBody:
     def release(self) -> None:
         """Keep it no longer."""
         self._full = True
+        self._room = 0
         self._buffer.clear()
         self._held.release()
 
