@@ -15,10 +15,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from kafka_broker import MAX_MESSAGE_BYTES, USERS, Broker, broker
 from shipping import entries, record, shipping, write_secret
 
-from sidelight_contract.export import KafkaSinkSettings
+from sidelight_contract.capture import CaptureSettings
+from sidelight_contract.export import ExportSettings, KafkaSinkSettings
 from sidelight_sidecar.capture.ship.policy import Outcome, ShipSettings
 from sidelight_sidecar.capture.sinks import kafka, kafka_producer
 from sidelight_sidecar.capture.sinks.kafka import KafkaSink
+from sidelight_sidecar.observer.capture.child import CaptureChild
+from sidelight_sidecar.records.handover import Captured, Payload, Settings
+from sidelight_sidecar.records.record import Origin, decode_record
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first of all fetches the broker
 
@@ -223,3 +227,25 @@ async def test_a_certificate_may_stand_for_a_password(running: Broker, tmp_path:
     finally:
         await sink.close()
     assert len(await messages(running, topic)) == 1
+
+
+async def test_a_whole_process_sends_what_waits_when_its_pod_ends(
+    running: Broker, secret: Path, tmp_path: Path
+):
+    """As the observer starts it; it closes its connections, and has ended with the block."""
+    topic = await new_topic(running, "process")
+    sink = KafkaSinkSettings(
+        name="kafka", brokers=[running.secure], topic=topic, tls=True, sasl="SCRAM-SHA-256"
+    )
+    child = CaptureChild("--spool", str(tmp_path / "spool"), "--secrets", str(secret.parent))
+    child.configure(Settings(CaptureSettings(), ExportSettings([sink]), Origin()))
+    async with asyncio.TaskGroup() as group, asyncio.timeout(60):
+        task = group.create_task(child.run())
+        while not child.state.sinks:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
+        for number in range(40):
+            assert child.give(Captured(decode_record(record(number)), Payload(), Payload()))
+        task.cancel()
+    found = [message.value for message in await messages(running, topic)]
+    assert sorted(found) == sorted(map(record, range(40)))
+    assert child.restarts == 0
