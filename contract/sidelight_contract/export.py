@@ -163,7 +163,7 @@ SinkSettings = (
 class SpoolSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
     """Where records wait for sinks (`spec.export.spool`)."""
 
-    memory_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 30)] = 32 << 20
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=64 << 20)] = 32 << 20
     """Where there is no disk. Default 32 MiB: a minute of 500 kB/s, within the sidecar's limit."""
     disk_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 40)] = 0
     """On the spool's volume. Default 0: there is none, records wait in memory."""

@@ -342,7 +342,7 @@ class Spool(Resource):
     """Where records wait for sinks; the oldest go first when it is full."""
 
     memory_bytes: int = Field(
-        default=32 << 20, ge=1 << 20, le=128 << 20,
+        default=32 << 20, ge=1 << 20, le=64 << 20,
         description="Where there is no disk. Default 33554432: a minute of 500 kB/s.",
     )  # fmt: skip
     disk_bytes: int = Field(

@@ -151,7 +151,7 @@ def test_ranges_of_capture_and_spool_are_taken_to_both_ends():
                 "redaction": {"firstCharacters": characters},
             }
         )
-    for memory, disk in ((1 << 20, 0), (128 << 20, 1 << 40)):
+    for memory, disk in ((1 << 20, 0), (64 << 20, 1 << 40)):
         told(spool={"memoryBytes": memory, "diskBytes": disk})
 
 
