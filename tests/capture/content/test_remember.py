@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import msgspec
 import pytest
 from captured import exchange
-from fake_masker import FakeMasker
+from fake_masker import SECRET, FakeMasker
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sidelight_sidecar.capture.content import Bodies, Body, capture
 from sidelight_sidecar.capture.content.remember import WORDS, Remembering
@@ -46,6 +50,38 @@ def test_words_are_forgotten_before_there_are_too_many() -> None:
     assert len(masker._known) <= WORDS
     masker.mask("w0")
     assert counting.asked[-1] == "w0"
+    for number in range(WORDS + 1):
+        masker.note(f"w{number}")
+    assert len(masker.words) <= WORDS
+
+
+HIDING = base64.b64encode(SECRET.encode()).decode().rstrip("=")
+TEXTS = st.sampled_from([
+    "role", "Smith", SECRET, HIDING, f"x{HIDING}", "a@b.com", "4111", "two words", "größe",
+    SECRET.encode().hex(), "b" + SECRET.encode().hex(), "data",
+])  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(st.lists(TEXTS, min_size=1, max_size=4), min_size=2, max_size=4))
+def test_one_memory_for_all_exchanges_changes_none(exchanges: list[list[str]]) -> None:
+    """Words in which something is hidden are found each time, whatever came before."""
+    remembering, counting = Remembering(Counting()), Counting()
+    for some in exchanges:
+        data = msgspec.json.encode(dict.fromkeys(some, some))
+        body = Body(data, "application/json")
+        got, wanted = (capture(Bodies("", body, body), one) for one in (remembering, counting))
+        assert (got.request, got.answer) == (wanted.request, wanted.answer)
+        assert got.findings == wanted.findings
+
+
+def test_words_are_looked_at_once_for_all_exchanges() -> None:
+    """Field names and roles."""
+    counting = Counting()
+    body = Body(b'{"role": "user"}', "application/json")
+    masker = Remembering(counting)
+    capture(Bodies("", body, body), masker)
+    assert masker.words == {"role", "user"}
 
 
 def test_what_is_captured_is_the_same() -> None:

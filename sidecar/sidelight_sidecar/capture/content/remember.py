@@ -13,15 +13,27 @@ WORDS = 4096
 
 
 class Remembering:
-    """Asks another masker, but not twice for the same word."""
+    """Asks another masker, but not twice for the same word.
+
+    Attributes:
+        words: those that were looked at in every way, as texts are (`Texts`), and had nothing.
+    """
 
     def __init__(self, masker: TextMasker) -> None:
         self._masker = masker
         self._known: dict[str, Masked] = {}
+        self.words: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """A text that was looked at in every way, and has nothing."""
+        if _is_word(text):
+            if len(self.words) >= WORDS:
+                self.words.clear()
+            self.words.add(text)
 
     def mask(self, text: str) -> Masked:
         """As the other one does."""
-        if len(text) > WORD_CHARACTERS or not text.isidentifier():
+        if not _is_word(text):
             return self._masker.mask(text)
         known = self._known.get(text)
         if known is not None:
@@ -32,3 +44,7 @@ class Remembering:
                 self._known.clear()
             self._known[text] = masked
         return masked
+
+
+def _is_word(text: str) -> bool:
+    return len(text) <= WORD_CHARACTERS and text.isidentifier()

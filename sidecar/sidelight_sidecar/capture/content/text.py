@@ -16,12 +16,14 @@ from sidelight_sidecar.capture.content.adjacent import mask_adjacent
 from sidelight_sidecar.capture.content.budget import Budget
 from sidelight_sidecar.capture.content.limits import DEFAULT, Limits
 from sidelight_sidecar.capture.content.masker import TextMasker
+from sidelight_sidecar.capture.content.remember import Remembering
 from sidelight_sidecar.capture.content.rules import Rules
 from sidelight_sidecar.capture.content.spans import TOKEN
 
 _SHORT_CHARACTERS = 64
 _REMEMBERED = 4096
 """Short texts come again and again in a body: roles, types, keys."""
+_NOTHING: Counter[str] = Counter()
 
 
 class Texts:
@@ -46,6 +48,7 @@ class Texts:
         self._most = rules.max_characters
         self.changes = self._inlined or self._most > 0
         self._asked = Budget(limits.texts)
+        self._words = masker if isinstance(masker, Remembering) else None
         self._known: dict[str, tuple[str, Counter[str]]] = {}
 
     def leaf(self, text: str) -> str:
@@ -96,11 +99,15 @@ class Texts:
         return self._masker is None or self._ask(text)[0] == text
 
     def _looked_at(self, text: str) -> tuple[str, Counter[str]]:
+        if self._words is not None and text in self._words.words:
+            return text, _NOTHING
         if len(text) > _SHORT_CHARACTERS:
             return self._mask(text)
         known = self._known.get(text)
         if known is None:
             known = self._mask(text)
+            if self._words is not None and not known[1] and known[0] == text:
+                self._words.note(text)
             if len(self._known) < _REMEMBERED:
                 self._known[text] = known
         return known

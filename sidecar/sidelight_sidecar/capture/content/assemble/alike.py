@@ -77,9 +77,7 @@ class Template:
                     return None
                 found.append(_read_string(data[start - 1 : end + 1]))
                 start = end + len(rest)
-            end = len(data) - len(self.tail)
-            if end < start:
-                return None
+            end = len(data) - len(self.tail)  # before the start: what is between is no string
             found.append(_read_string(data[start - 1 : end + 1]))
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
