@@ -121,9 +121,8 @@ EVENTS: dict[str, list[Any]] = {
 
 
 @st.composite
-def written(draw: st.DrawFn, event: Any) -> bytes:
+def written(draw: st.DrawFn, event: Any, *, close: bool = True) -> bytes:
     """An event with some texts, as one of several servers writes it."""
-    close = draw(st.booleans())
     text = json.dumps(event, separators=(",", ":") if close else None)
     pieces = text.encode().split(b'"T"')
     data = pieces[0]
@@ -139,11 +138,12 @@ def runs(draw: st.DrawFn, events: Sequence[Any]) -> list[Event]:
     result: list[Event] = []
     for _ in range(draw(st.integers(1, 5))):
         some = draw(st.lists(st.sampled_from(events), min_size=1, max_size=2))
+        close = draw(st.booleans())
         for _ in range(draw(st.integers(1, 6))):
             event = draw(st.sampled_from(some))
             if draw(st.integers(0, 7)) == 0 and isinstance(event, dict):
                 event = dict(reversed(event.items()))
-            data = draw(written(event))
+            data = draw(written(event, close=close))
             if draw(st.integers(0, 7)) == 0:
                 data = draw(spoiled(data))
             name = draw(st.sampled_from([b""] * 7 + [b"error"]))
@@ -337,6 +337,54 @@ def in_full_only(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(Merger, "add", watched)
     return seen
+
+
+def lines(*some: bytes) -> bytes:
+    """A body of server-sent events, a line each."""
+    return b"".join(b"data: " + one + b"\n\n" for one in some)
+
+
+WORDS = [b'{"x":"%b"}' % word for word in (b"a", b"b", b"c")]
+PAIRS = [b'{"x":"%b","y":"%b"}' % (word, word) for word in (b"a", b"b", b"c")]
+ALMOST: dict[str, Any] = {
+    "a string that takes the next one's quote": Events(
+        lines(*WORDS, b'{"x":"a\\"}', b'{"x":","b"}')
+    ),
+    "a control character for what is between": Events(lines(*PAIRS, b'{"x":"a\x01b"}')),
+    "a line that ends in a string": JsonLines(b"\n".join([*WORDS, b'{"x":"a', b'b"}', *WORDS])),
+    "the last line ends in a string": JsonLines(b"\n".join([*WORDS, b'{"x":"a', b'b"}', b""])),
+    "another one between": Events(lines(*WORDS, b'{"x":"d","z":1}', *WORDS, b'{"x":1}', *WORDS)),
+    "another name": Events(lines(*WORDS) + b"event: error\n" + lines(*WORDS)),
+    "a line of data more": Events(lines(*WORDS)[:-1] + lines(b"1", *WORDS)),
+    "lines of which one is no data": Events(
+        b"".join(b'data: {\ndata: "x":"%b"}\n\n' % word for word in (b"a", b"b"))
+        + b'data: {\n"x":"d"}\n\n'
+    ),
+    "the end of a line in what comes after": Events(
+        b"".join(b'data: {"x":"%b"\ndata: }\n\n' % word for word in (b"a", b"b"))
+        + b'data: {"x":"d"\n}\n\n'
+    ),
+    "head and tail in one": Events(
+        lines(*(b'{"x":"","x":"%d"}' % one for one in range(3)), WORDS[0])
+    ),
+    "no end": Events(lines(*WORDS, *WORDS)[:-1]),
+    "more than one look ahead": Events(lines(*(b'{"x":"%d"}' % one for one in range(9000)))),
+    "one that is longer than a look": Events(
+        lines(*WORDS, b'{"x":"%b"}' % (b"y" * 70_000), *WORDS)
+    ),
+    "empty lines": JsonLines(b"\n\n".join([*WORDS, *WORDS])),
+}  # fmt: skip
+"""Bodies that are nearly events that are alike."""
+
+
+@pytest.mark.parametrize("name", ALMOST)
+def test_bodies_are_taken_apart_as_if_one_by_one(name: str) -> None:
+    """Nothing is skipped, and nothing read that is not there."""
+    body = ALMOST[name]
+    fresh = type(body)(body._body)
+    with in_full():
+        wanted = put_together("", body, 1 << 18, masking=True)
+    assert repr(put_together("", fresh, 1 << 18, masking=True)) == repr(wanted)
 
 
 WAYS = [
