@@ -21,9 +21,9 @@ from grpc_calls import field as proto
 from grpc_calls import framed, infer_response, raw_text, streamed, tensor
 from inputs import Record, records_of
 
+from sidelight_sidecar.coding import zstd
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.frames.file import FrameFileReader
-from sidelight_sidecar.coding import zstd
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "frames"
 OPENED = b'{"client":"a:1","engine":"b:2"}'

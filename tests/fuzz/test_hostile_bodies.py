@@ -13,9 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidelight_sidecar.frames.codec import MAX_PAYLOAD_BYTES
-from sidelight_sidecar.observer.bodies import lines, sse
-from sidelight_sidecar.observer.bodies.body import ResponseBody
 from sidelight_sidecar.coding import (
     FLOOR_BYTES,
     STEP_BYTES,
@@ -23,6 +20,9 @@ from sidelight_sidecar.coding import (
     decoder_for,
     zstd,
 )
+from sidelight_sidecar.frames.codec import MAX_PAYLOAD_BYTES
+from sidelight_sidecar.observer.bodies import lines, sse
+from sidelight_sidecar.observer.bodies.body import ResponseBody
 from sidelight_sidecar.observer.bodies.lines import LineStream, MessageStream, TooLongError
 from sidelight_sidecar.observer.bodies.sse import EventStream, EventTooLongError
 from sidelight_sidecar.observer.budget import Budget

@@ -26,9 +26,9 @@ from inputs import Record
 from relay_harness import SECONDS, wait_for
 
 from sidelight_contract.summary import Summary, decode_summary
+from sidelight_sidecar.coding import zstd
 from sidelight_sidecar.frames import codec
 from sidelight_sidecar.observer.app import MEMORY_LIMIT_MIB
-from sidelight_sidecar.coding import zstd
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
