@@ -144,6 +144,8 @@ class OtlpSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag="
     """Send the sidecar's metrics, too. Default false: Prometheus has them."""
     metrics_seconds: Annotated[float, msgspec.Meta(gt=0)] = METRICS_SECONDS
     """How often."""
+    engine_spans: bool = False
+    """Pass the engine's own spans on, too. Default false: it is to be told to send them here."""
 
     @property
     def sends_metrics(self) -> bool:

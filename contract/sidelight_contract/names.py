@@ -60,7 +60,12 @@ ADMIN_PORT = 15020
 """/metrics, /healthz, /readyz, /summary of the sidecar."""
 TAKEOVER_PORT = 15080
 """Where the engine listens after PortTakeover moved it."""
-RESERVED_PORTS = frozenset({RELAY_PORT, LIVENESS_PORT, ADMIN_PORT, TAKEOVER_PORT})
+ENGINE_SPANS_PORT = 15418
+"""Where the sidecar takes the engine's own spans: on loopback alone, and where a sink asks for them
+(beside a mesh, too)."""
+RESERVED_PORTS = frozenset(
+    {RELAY_PORT, LIVENESS_PORT, ADMIN_PORT, TAKEOVER_PORT, ENGINE_SPANS_PORT}
+)
 MAX_ENGINE_PORTS = 8
 """Ports of one engine; their ways around the relay are LIVENESS_PORT and the seven after it."""
 

@@ -19,6 +19,7 @@ from sidelight_contract.export import (
     OtlpDialect,
     OtlpProtocol,
 )
+from sidelight_contract.names import ENGINE_SPANS_PORT
 from sidelight_contract.resource import Resource, cel
 
 _DURATION = "^(([0-9]{1,6}([.][0-9]{1,6})?)(us|ms|s|m|h)){0,3}$"
@@ -300,6 +301,12 @@ class OtlpSink(Resource):
         default="30s", pattern=_DURATION, max_length=32, min_length=1,
         description="How often. Default 30s: ten points for an alert over five minutes.",
     )  # fmt: skip
+    engine_spans: bool = Field(
+        default=False,
+        description="Pass the engine's own spans on, too: it is to send them to "
+        f"`http://127.0.0.1:{ENGINE_SPANS_PORT}/v1/traces`, as OTLP over HTTP in protobuf. Default "
+        "false: then nothing listens there.",
+    )
 
 
 class Sink(Resource):

@@ -122,6 +122,7 @@ def _sink(sink: spec.Sink) -> wire.SinkSettings:
         max_content_bytes=sink.otlp.max_content_bytes,
         metrics=sink.otlp.metrics,
         metrics_seconds=_age(sink.otlp.metrics_interval),
+        engine_spans=sink.otlp.engine_spans,
     )
 
 

@@ -12,7 +12,7 @@ import contextlib
 import os
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -30,6 +30,7 @@ from sidelight_sidecar.records.handover import (
     HandoverError,
     Settings,
     SinkState,
+    SpansState,
     ToCapture,
     encode,
     to_capture,
@@ -48,6 +49,34 @@ class Rotating(Protocol):
         """End what is old enough, though nothing comes."""
 
 
+class Running(Protocol):
+    """What ships something."""
+
+    async def run(self) -> None:
+        """Ship until `end`."""
+
+    def end(self, within_seconds: float) -> None:
+        """Ship what waits, and return from `run` when that is done or time is up."""
+
+    async def close(self) -> None:
+        """Let go of all it holds; after `run`."""
+
+
+class PassedOn(Running, Protocol):
+    """The engine's own spans."""
+
+    @property
+    def listening(self) -> bool:
+        """Whether the engine can send."""
+
+    @property
+    def results(self) -> Mapping[str, int]:
+        """Exports, by what became of them."""
+
+    def of_sink(self, name: str) -> SpansState | None:
+        """How they do at a sink; None: it wants none."""
+
+
 class Capture:
     """All parts of one process, for one set of settings.
 
@@ -56,6 +85,7 @@ class Capture:
         redact: masks bodies.
         sinks: each with how it is sent to.
         metrics: those that metrics are sent to, too.
+        engine_spans: passed on to those that ask for them; None: none does.
         clock: time.
         spool_directory: where a disk spool is, if there is to be one.
     """
@@ -68,6 +98,7 @@ class Capture:
         *,
         clock: Clock,
         metrics: Sequence[SnapshotShipper] = (),
+        engine_spans: PassedOn | None = None,
         spool_directory: Path = Path(SPOOL_DIRECTORY),
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -80,13 +111,15 @@ class Capture:
             Shipper(sink, self.spool, ShipPolicy(how, chance), how, clock) for sink, how in sinks
         ]
         self.metrics = metrics
+        self.engine_spans = engine_spans
         self._rotating = [sink for sink, _ in sinks if isinstance(sink, Rotating)]
         self.recorder = Recorder(redact, self.spool, self._added)
 
     @property
-    def all_shippers(self) -> list[Shipper | SnapshotShipper]:
-        """Of records, and of metrics."""
-        return [*self.shippers, *self.metrics]
+    def all_shippers(self) -> list[Running]:
+        """Of records, of metrics, and of the engine's spans."""
+        spans = [self.engine_spans] if self.engine_spans is not None else []
+        return [*self.shippers, *self.metrics, *spans]
 
     def _added(self, size: int) -> None:
         for shipper in self.shippers:
@@ -109,7 +142,15 @@ class Capture:
         damaged = self.spool.damaged if isinstance(self.spool, DiskSpool) else 0
         states = [(one.name, self._state(one)) for one in self.shippers]
         state = self.recorder.state(states, damaged)
-        return encode(msgspec.structs.replace(state, spool_failed=self._spool_failed))
+        spans = self.engine_spans
+        return encode(
+            msgspec.structs.replace(
+                state,
+                spool_failed=self._spool_failed,
+                engine_exports=dict(spans.results) if spans is not None else {},
+                engine_spans_taken=spans.listening if spans is not None else None,
+            )
+        )
 
     def _state(self, shipper: Shipper) -> SinkState:
         metrics = [one.state for one in self.metrics if one.name == shipper.name]
@@ -123,6 +164,7 @@ class Capture:
             down=shipper.down,
             why=shipper.why,
             metrics=metrics[0] if metrics else None,
+            engine_spans=self.engine_spans.of_sink(shipper.name) if self.engine_spans else None,
         )
 
     def end(self, within_seconds: float) -> None:

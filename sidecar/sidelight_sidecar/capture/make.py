@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidelight_contract.capture import Payloads
 from sidelight_contract.export import (
     FILES_DIRECTORY,
     SECRETS_DIRECTORY,
@@ -16,12 +17,14 @@ from sidelight_contract.export import (
     SinkSettings,
     SpoolSettings,
 )
-from sidelight_sidecar.capture.app import Capture
+from sidelight_contract.names import ENGINE_SPANS_PORT
+from sidelight_sidecar.capture.app import Capture, PassedOn
 from sidelight_sidecar.capture.redact import redactor_for
 from sidelight_sidecar.capture.ship.policy import ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Clock, Sink, WallClock
 from sidelight_sidecar.capture.ship.snapshots import SnapshotShipper
 from sidelight_sidecar.capture.sinks.file import FileSettings, FileSink
+from sidelight_sidecar.capture.words import Words
 from sidelight_sidecar.records.handover import Settings
 
 MOST_IN_OBJECT = 100_000
@@ -30,22 +33,25 @@ MOST_IN_OBJECT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Directories of the sidecar's container."""
+    """Directories of the sidecar's container, and where the engine sends its spans to."""
 
     records: Path = Path(FILES_DIRECTORY)
     spool: Path = Path(SPOOL_DIRECTORY)
     secrets: Path = Path(SECRETS_DIRECTORY)
+    engine_spans_port: int = ENGINE_SPANS_PORT
 
 
 def make_capture(settings: Settings, places: Places) -> Capture:
     """A whole one."""
     clock = WallClock()
+    redactor = redactor_for(settings.capture)
     return Capture(
         settings,
-        redactor_for(settings.capture),
+        redactor,
         [make_sink(sink, places, settings.export.spool) for sink in settings.export.sinks],
         clock=clock,
         metrics=list(make_metrics(settings, places, clock)),
+        engine_spans=make_engine_spans(settings, places, clock, redactor.words),
         spool_directory=places.spool,
     )
 
@@ -58,6 +64,27 @@ def make_metrics(settings: Settings, places: Places, clock: Clock) -> Iterator[S
 
             made = sender.make_otlp_metrics(sink, settings.origin, places.secrets / sink.name)
             yield SnapshotShipper(made, clock)
+
+
+def make_engine_spans(
+    settings: Settings, places: Places, clock: Clock, words: Words
+) -> PassedOn | None:
+    """From the engine to the sinks that ask for its spans; None: none does."""
+    asking = [
+        sink
+        for sink in settings.export.sinks
+        if isinstance(sink, OtlpSinkSettings) and sink.engine_spans
+    ]
+    if not asking:
+        return None
+    from sidelight_sidecar.capture.engine_spans import allowed, hub, intake, passing  # noqa: PLC0415
+
+    listed = None if settings.capture.payloads is Payloads.FULL else allowed.Allowed(words)
+    sinks = [
+        passing.make_passing(one, settings.origin, places.secrets / one.name, clock)
+        for one in asking
+    ]
+    return hub.EngineSpans(intake.Intake(places.engine_spans_port), listed, sinks)
 
 
 def make_sink(

@@ -34,16 +34,17 @@ class Words:
 
     def passed_on(self, record: Record) -> Record:
         """The record without the others."""
-        response_id = self._name(record.response_id, MAX_ID_CHARACTERS)
+        response_id = self.name(record.response_id, MAX_ID_CHARACTERS)
         return replace(
             record,
-            request_id=self._name(record.request_id, MAX_ID_CHARACTERS) or response_id or record.id,
+            request_id=self.name(record.request_id, MAX_ID_CHARACTERS) or response_id or record.id,
             response_id=response_id,
-            model=self._name(record.model, 128) or (record.model and OTHER),
-            finish_reasons=[self._name(one, 64) or OTHER for one in record.finish_reasons],
+            model=self.name(record.model, 128) or (record.model and OTHER),
+            finish_reasons=[self.name(one, 64) or OTHER for one in record.finish_reasons],
         )
 
-    def _name(self, word: str, most: int) -> str:
+    def name(self, word: str, most: int) -> str:
+        """The word, if it is one of so many characters at most that is passed on; else nothing."""
         if len(word) > most or not _NAME.fullmatch(word):
             return ""
         if self._masker is None:

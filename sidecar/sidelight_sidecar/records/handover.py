@@ -65,6 +65,17 @@ class MetricsState(msgspec.Struct, omit_defaults=True, frozen=True):
     """Why the last one failed, in a few words of ours."""
 
 
+class SpansState(msgspec.Struct, omit_defaults=True, frozen=True):
+    """How a sink does that engine's spans are passed on to. Counts are of spans, since the process
+    began.
+    """
+
+    delivered: int = 0
+    refused: int = 0
+    lost: int = 0
+    """That went for want of room before the sink had them."""
+
+
 class SinkState(msgspec.Struct, omit_defaults=True, frozen=True):
     """How one sink does. Counts are since the process began."""
 
@@ -79,6 +90,8 @@ class SinkState(msgspec.Struct, omit_defaults=True, frozen=True):
     why: str = ""
     """Why the last try failed, in a few words of ours."""
     metrics: MetricsState | None = None
+    """None: it wants none."""
+    engine_spans: SpansState | None = None
     """None: it wants none."""
 
 
@@ -100,6 +113,10 @@ class CaptureState(msgspec.Struct, omit_defaults=True, frozen=True, tag="state")
     spool_failed: str = ""
     """Why records wait in memory although they were to wait on disk."""
     sinks: dict[str, SinkState] = {}
+    engine_exports: dict[str, int] = {}
+    """Exports of engine's spans that came, by what became of them."""
+    engine_spans_taken: bool | None = None
+    """Whether the engine can send spans; None: no sink wants any."""
 
 
 class HandoverError(ValueError):

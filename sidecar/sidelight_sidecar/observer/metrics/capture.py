@@ -86,6 +86,26 @@ class CaptureCollector(Collector):
             "Parts of the spool that could not be read.",
             state.spool_damaged,
         )
+        yield from self._engine_spans()
+
+    def _engine_spans(self) -> Iterator[Family]:
+        state = self._child.state
+        listening = GaugeMetricFamily(
+            "sidelight_capture_engine_spans_taken",
+            "Whether the engine can send its own spans (1), or the port is another's (0).",
+        )
+        if state.engine_spans_taken is not None:
+            listening.add_metric([], int(state.engine_spans_taken))
+        yield listening
+        exports = CounterMetricFamily(
+            "sidelight_capture_engine_exports",
+            "The engine's exports of spans: taken, or why not; a taken one may still be malformed, "
+            "too_many or a fault, or give way (no_room).",
+            labels=["result"],
+        )
+        for result, count in state.engine_exports.items():
+            exports.add_metric([result], count)
+        yield exports
 
     def _shipping(self) -> Iterator[Family]:
         counted = CounterMetricFamily(
@@ -112,6 +132,11 @@ class CaptureCollector(Collector):
             "not have all of it), failed; the next one says all that they said.",
             labels=["sink", "kind", "result"],
         )
+        spans = CounterMetricFamily(
+            "sidelight_sink_engine_spans",
+            "The engine's own spans by what became of them at a sink: delivered, refused, lost.",
+            labels=["sink", "kind", "result"],
+        )
         for name, sink in self._child.state.sinks.items():
             for result in ("delivered", "refused", "lost"):
                 counted.add_metric([name, sink.kind, result], getattr(sink, result))
@@ -122,4 +147,8 @@ class CaptureCollector(Collector):
                 for result in ("delivered", "partial", "failed"):
                     count = getattr(sink.metrics, result)
                     snapshots.add_metric([name, sink.kind, result], count)
-        yield from (counted, waiting, lag, up, snapshots)
+            if sink.engine_spans is not None:
+                for result in ("delivered", "refused", "lost"):
+                    count = getattr(sink.engine_spans, result)
+                    spans.add_metric([name, sink.kind, result], count)
+        yield from (counted, waiting, lag, up, snapshots, spans)

@@ -1,0 +1,143 @@
+"""Takes the engine's exports on loopback: OTLP over HTTP, in protobuf.
+
+Rules:
+1. It listens on 127.0.0.1 alone: what another pod sends never arrives.
+2. An engine's exporter is never made to wait or to try again for what is ours: what was read is
+   answered 200 at once, before it is looked at, though there is no room and it is let go of. Told
+   429, an exporter would keep its spans and send them again, in the engine's memory and time. What
+   it does wrong itself (another path, JSON, too large) is answered 4xx, which none tries again.
+3. Bytes are bounded: of a request, of all that are read, of what waits to be looked at.
+"""
+
+import asyncio
+import logging
+from collections import Counter, deque
+
+from aiohttp import web
+
+from sidelight_sidecar.coding import CodingError, decoder_for
+
+PATH = "/v1/traces"
+PROTOBUF = "application/x-protobuf"
+MAX_BODY_BYTES = 4 << 20
+"""Of an export, with and without its coding. Default 4 MiB: 512 spans are below one."""
+MAX_INBOX_BYTES = 4 << 20
+MAX_READING = 4
+"""Requests whose bodies are read at once. Default 4: an engine has a few processes that export,
+each every 5 seconds."""
+READ_SECONDS = 5.0
+TRY_SECONDS = 5.0
+"""How long until the port is tried again. Default 5: whoever had it may be about to end."""
+TAKEN = "taken"
+_QUIET = logging.getLogger("sidelight.capture.engine_spans")
+_QUIET.disabled = True  # the library's errors could hold what was sent
+
+
+class _TooLargeError(Exception):
+    """A body is."""
+
+
+class Intake:
+    """The server, and what waits to be looked at.
+
+    Attributes:
+        results: of exports, by what became of them.
+        listening: whether the port is open.
+        wake: set when something came.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._reading = 0
+        self._inbox: deque[bytes] = deque()
+        self._inbox_bytes = 0
+        self.results: Counter[str] = Counter()
+        self.listening = False
+        self.wake = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Listen, until cancelled."""
+        server = web.Server(self._answer, auto_decompress=False, access_log=None, logger=_QUIET)
+        runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            while not self.listening:
+                try:
+                    await web.TCPSite(runner, "127.0.0.1", self._port, backlog=16).start()
+                    self.listening = True
+                except OSError:
+                    await asyncio.sleep(TRY_SECONDS)
+            await asyncio.Event().wait()
+        finally:
+            self.listening = False
+            await runner.cleanup()
+
+    def next(self) -> bytes | None:
+        """The oldest that waits."""
+        if not self._inbox:
+            return None
+        body = self._inbox.popleft()
+        self._inbox_bytes -= len(body)
+        return body
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        refused = _refused(request)
+        if refused is None and self._reading < MAX_READING:
+            self._reading += 1
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    self._put(await _body(request))
+            except TimeoutError:
+                refused = web.Response(status=400, reason="slow")
+            except CodingError as error:
+                refused = web.Response(status=400, reason=error.why)
+            except _TooLargeError:
+                refused = web.Response(status=413, reason="too_large")
+            finally:
+                self._reading -= 1
+        elif refused is None:
+            self.results["busy"] += 1
+        if refused is not None:
+            self.results[refused.reason] += 1
+            refused.force_close()
+            return refused
+        return web.Response(content_type=PROTOBUF)
+
+    def _put(self, body: bytes) -> None:
+        self.results[TAKEN] += 1
+        self._inbox.append(body)
+        self._inbox_bytes += len(body)
+        while self._inbox_bytes > MAX_INBOX_BYTES:
+            self.next()
+            self.results["no_room"] += 1
+        self.wake.set()
+
+
+def _refused(request: web.BaseRequest) -> web.Response | None:
+    """What is no export of this form, by its head; the reason is a word of `results`."""
+    if request.path != PATH or request.method != "POST":
+        return web.Response(status=404 if request.path != PATH else 405, reason="no_export")
+    if request.content_type != PROTOBUF:
+        return web.Response(status=415, reason="media_type")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        return web.Response(status=413, reason="too_large")
+    return None
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """A body without its coding.
+
+    Raises:
+        CodingError: it is not what its coding says, or grows without measure.
+        _TooLargeError: it is.
+    """
+    decoder = decoder_for(request.headers.get("Content-Encoding", "").encode("utf-8", "replace"))
+    found = bytearray()
+    came = 0
+    async for data in request.content.iter_chunked(1 << 14):
+        came += len(data)
+        for piece in decoder.feed(data) if decoder is not None else (data,):
+            found += piece
+            if max(came, len(found)) > MAX_BODY_BYTES:
+                raise _TooLargeError
+    return bytes(found)
