@@ -57,7 +57,7 @@ def targets_of(rounds: Rounds) -> list[Target]:
                ratio(rounds, "capture", "relay_us")),
         Target("relay, CPU per chunk, sink down", "x without", 1.05,
                ratio(rounds, "capture-sink-down", "relay_us")),
-        Target("observer and capture, CPU per chunk", "x observer's", 1.6,
+        Target("observer and capture process, CPU per chunk", "x observer's", 1.6,
                ratio(rounds, "capture", "rest_us")),
         Target("memory (RSS), sink down for the whole run", " MB", 120,
                max(found["capture-sink-down"].rss_mb for found in rounds)),
