@@ -20,6 +20,9 @@ try:
 except ImportError:  # before Python 3.14
     from backports import zstd
 
+__all__ = ["CodingError", "Decoder", "decoder_for", "zstd"]
+"""zstd is wherever this Python has it, for all who need it."""
+
 MAX_RATIO = 200
 """JSON and event streams compress to a tenth, very repetitive ones to a hundredth."""
 FLOOR_BYTES = 1 << 20

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,14 +10,10 @@ import msgspec
 
 from sidelight_contract.capture import CaptureSettings
 from sidelight_contract.export import ExportSettings, FileSinkSettings, SpoolSettings
+from sidelight_sidecar.coding import zstd
 from sidelight_sidecar.observer.capture.child import CaptureChild
 from sidelight_sidecar.records.handover import Captured, Payload, Settings
 from sidelight_sidecar.records.record import Origin, Record, Times, decode_record
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 SINK = FileSinkSettings(name="files")
 SETTINGS = Settings(

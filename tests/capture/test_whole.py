@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -19,11 +18,7 @@ from real_engine import free_port, get, process
 from relay_harness import wait_for
 
 from sidelight_sidecar.cli import main
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from sidelight_sidecar.coding import zstd
 
 CARD = "4111 1111 1111 1111"
 MAIL = "ada.lovelace@example.org"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,7 @@ import yaml
 from cluster_client import ROOT, Cluster, CommandError, wait_until
 from installed import SYSTEM, apply_model, condition, installed, relay_pids, until_asked
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from sidelight_sidecar.coding import zstd
 
 LLM = (ROOT / "examples/llm.yaml").read_text()
 MODEL = yaml.safe_load((ROOT / "examples/capture-file.yaml").read_text())

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import shutil
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +11,7 @@ import pytest
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
 from sidelight_sidecar.capture.sinks.file import GROWING, SUFFIX, FileSettings, FileSink
 from sidelight_sidecar.capture.spool.queue import Entry
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from sidelight_sidecar.coding import zstd
 
 
 class Usage(NamedTuple):

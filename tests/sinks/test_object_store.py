@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,12 +18,8 @@ from sidelight_contract.export import ObjectStoreSinkSettings
 from sidelight_sidecar.capture.ship.policy import Outcome
 from sidelight_sidecar.capture.sinks.object_store import KEYS, ObjectStoreSink, credentials
 from sidelight_sidecar.capture.sinks.secret import SecretError
+from sidelight_sidecar.coding import zstd
 from sidelight_sidecar.records.record import Origin
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 GOOGLE = (
     '{"gcs_base_url": "%s", "disable_oauth": true,'

@@ -4,20 +4,17 @@ test, and for who is tested one with TLS and passwords and one with certificates
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
-import pytest
+from real_part import real_part
 from tls_world import client_files, new_authority, write_serving
 
-ROOT = Path(__file__).resolve().parents[2]
 USERS = {"sidelight": "right-secret", "stranger": "stranger-secret"}
 """The second may do nothing."""
 CLIENT = "sidelight-client"
@@ -25,18 +22,6 @@ CLIENT = "sidelight-client"
 MAX_MESSAGE_BYTES = 200_000
 _CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 _JAVA = ("java", "-Xmx256m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
-
-
-@cache
-def jars() -> Path:
-    """The folder of them. Outside CI, a machine that cannot run Kafka skips what needs it."""
-    found = subprocess.run(
-        [ROOT / "hack/kafka.sh"], capture_output=True, text=True, timeout=500, check=False
-    )
-    if found.returncode and not os.environ.get("CI"):
-        pytest.skip(f"no Kafka here: {found.stderr.strip().splitlines()[-1]}")
-    assert found.returncode == 0, f"hack/kafka.sh: {found.stderr}"
-    return Path(found.stdout.strip())
 
 
 def _port() -> int:
@@ -108,7 +93,7 @@ class Broker:
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [*_JAVA, "-cp", f"{jars()}/*", *arguments],
+                [*_JAVA, "-cp", f"{real_part('kafka.sh')}/*", *arguments],
                 cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
 

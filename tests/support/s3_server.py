@@ -8,35 +8,18 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
-import pytest
+from real_part import real_part
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from sidelight_sidecar.coding import zstd
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, SECRET = "test-key", "right-secret"
 BUCKET = "records"
-
-
-@cache
-def program() -> Path:
-    """Its path. Outside CI, a machine that cannot build it skips what needs it."""
-    found = subprocess.run(
-        [ROOT / "hack/s3.sh"], capture_output=True, text=True, timeout=500, check=False
-    )
-    if found.returncode and not os.environ.get("CI"):
-        pytest.skip(f"no S3 server here: {found.stderr.strip().splitlines()[-1]}")
-    assert found.returncode == 0, f"hack/s3.sh: {found.stderr}"
-    return Path(found.stdout.strip())
 
 
 class S3Server:
@@ -59,7 +42,8 @@ class S3Server:
         environment = {**os.environ, "ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
         with (self._folder / "log").open("ab") as log:
             self._running = subprocess.Popen(
-                [program(), "--port", f"127.0.0.1:{self._port}", "posix", "--nometa", "data"],
+                [real_part("s3.sh"), "--port", f"127.0.0.1:{self._port}",
+                 "posix", "--nometa", "data"],
                 cwd=self._folder, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         deadline = time.monotonic() + 30

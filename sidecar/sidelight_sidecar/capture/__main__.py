@@ -2,12 +2,10 @@
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import resource
 import socket
-import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from sidelight_sidecar.capture.app import Observer, run
 from sidelight_sidecar.capture.make import Places, make_capture
 from sidelight_sidecar.capture.ship.shipper import WallClock
+from sidelight_sidecar.log_lines import log_lines
 
 DRAIN_SECONDS = 8.0
 """How long what waits may take at the end. Default 8: within the pod's usual grace of 30, after the
@@ -29,15 +28,6 @@ NICE = 10
 log = logging.getLogger("sidelight.capture")
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: event and fields, never payload."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        fields = getattr(record, "fields", {})
-        return json.dumps({"component": "capture", "event": record.getMessage(), **fields})
-
-
 def main() -> int:
     """Run until the observer ends."""
     usual = Places()
@@ -48,9 +38,7 @@ def main() -> int:
     parser.add_argument("--engine-spans-port", type=int, default=usual.engine_spans_port)
     options = parser.parse_args()
     places = Places(options.records, options.spool, options.secrets, options.engine_spans_port)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    log_lines("capture", logging.WARNING)
     os.nice(NICE)
     size = MEMORY_LIMIT_MIB << 20
     with suppress(OSError, ValueError):

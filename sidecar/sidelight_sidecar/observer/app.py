@@ -2,12 +2,10 @@
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import resource
 import socket
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +18,7 @@ from sidelight_contract.config import ConfigError, SidecarConfig
 from sidelight_contract.names import TAP_CONFIG_VARIABLE, WEIGHTS_VARIABLE
 from sidelight_contract.weights import decode_plan
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
+from sidelight_sidecar.log_lines import log_lines
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.asking import Asking
 from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash, end_in_time, end_tap
@@ -51,16 +50,6 @@ reserves and never touches). Default 256: it dies of a leak before the container
 would kill the relay with it."""
 
 log = logging.getLogger("sidelight.observer")
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: event and fields, never payload."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        fields = getattr(record, "fields", {})
-        entry = {"component": "observer", "event": record.getMessage(), **fields}
-        return json.dumps(entry)
 
 
 class FrameReader(asyncio.Protocol):
@@ -234,9 +223,7 @@ def main() -> None:
     parser.add_argument("--engine-type", default=os.environ.get("SIDELIGHT_ENGINE", "Auto"))
     parser.add_argument("--memory-limit-mib", type=int, default=MEMORY_LIMIT_MIB)
     options = parser.parse_args()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_lines("observer", logging.INFO)
     bound_itself(options.memory_limit_mib)
     with suppress(KeyboardInterrupt):
         uvloop.run(observe(options))

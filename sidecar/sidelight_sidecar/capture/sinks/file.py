@@ -16,7 +16,6 @@ import contextlib
 import errno
 import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,11 +25,7 @@ from pathlib import Path
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
 from sidelight_sidecar.capture.spool.lock import Lock
 from sidelight_sidecar.capture.spool.queue import Entry
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from sidelight_sidecar.coding import zstd
 
 SUFFIX = ".jsonl.zst"
 GROWING = ".open"

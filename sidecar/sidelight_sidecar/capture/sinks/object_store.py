@@ -14,7 +14,6 @@ its threads.
 import asyncio
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
 from sidelight_sidecar.capture.sinks.partitions import objects
 from sidelight_sidecar.capture.sinks.secret import Secret, SecretError, read_secret
 from sidelight_sidecar.capture.spool.queue import Entry
+from sidelight_sidecar.coding import zstd
 
 # One thread, not one a core: on a large node their stacks alone pass this process's memory limit.
 os.environ["TOKIO_WORKER_THREADS"] = "1"
@@ -40,11 +40,6 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 LEVEL = 3
 CONNECT_SECONDS = 5

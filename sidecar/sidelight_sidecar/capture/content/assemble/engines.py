@@ -1,5 +1,6 @@
 """Streams of what single engines have of their own: Ollama, TGI, llama.cpp, SGLang, Triton."""
 
+from sidelight_sidecar.capture.content.assemble.generic import Generic
 from sidelight_sidecar.capture.content.budget import Budget
 from sidelight_sidecar.capture.content.merge import Merger, Object, Other, Policy
 from sidelight_sidecar.capture.content.read_json import Json
@@ -148,24 +149,7 @@ class SGLang(ByIndex):
         return isinstance(meta, dict) and bool(meta.get("finish_reason"))
 
 
-class Triton:
-    """Responses of a decoupled model, up to the end of the connection."""
+class Triton(Generic):
+    """Responses of a decoupled model, up to the end of the connection, in one."""
 
-    def __init__(self, budget: Budget) -> None:
-        self._merger = Merger(_TRITON, budget)
-
-    def add(self, event: Object) -> None:
-        """A response."""
-        self._merger.add(event)
-
-    def merges(self, event: Object) -> tuple[Merger, Object]:
-        """All of it is."""
-        return self._merger, event
-
-    def whole(self) -> Json:
-        """One response with all of the text."""
-        return self._merger.whole()
-
-    def ended(self) -> bool:
-        """Only the connection says."""
-        return True
+    _policy = _TRITON

@@ -15,8 +15,10 @@ _EVENT = Policy(
 class Generic:
     """Objects of any kind: text of the same field is joined, so that nothing hides in a split."""
 
+    _policy = _EVENT
+
     def __init__(self, budget: Budget) -> None:
-        self._merger = Merger(_EVENT, budget)
+        self._merger = Merger(self._policy, budget)
 
     def add(self, event: Object) -> None:
         """An event."""
