@@ -37,9 +37,11 @@ class Child(CaptureChild):
         super().__init__()
         self.given: list[bytes] = []
         self.is_there = True
+        self.looks = 0
 
     @property
     def running(self) -> bool:
+        self.looks += 1
         return self.is_there
 
     def pass_on(self, message: bytes) -> bool:
@@ -49,6 +51,11 @@ class Child(CaptureChild):
     async def until_given(self, count: int) -> None:
         async with asyncio.timeout(30):
             while len(self.given) < count:  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0.01)
+
+    async def until_looked_at(self, count: int) -> None:
+        async with asyncio.timeout(30):
+            while self.looks < count:  # noqa: ASYNC110 - of another task
                 await asyncio.sleep(0.01)
 
 
@@ -92,10 +99,9 @@ async def test_nothing_is_handed_over_that_nobody_wants_and_a_wish_is_heard_whil
         pipeline.reconfigure(config)
         assert Measuring(pipeline, child).message() == b""
     async with measured(pipeline, child):
-        await asyncio.sleep(0.1)
         child.is_there = False
         pipeline.reconfigure(wanted_by(sink(0.01)))
-        await asyncio.sleep(0.1)
+        await child.until_looked_at(3)
         assert not child.given
         child.is_there = True
         await child.until_given(2)
