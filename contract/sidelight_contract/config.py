@@ -10,6 +10,7 @@ import msgspec
 
 from sidelight_contract.capture import CaptureSettings
 from sidelight_contract.export import ExportSettings
+from sidelight_contract.gpu import GpuSettings
 from sidelight_contract.slo import SloSettings
 
 CONFIG_VERSION = 1
@@ -50,6 +51,8 @@ class SidecarConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     """Which exchanges become records, and what of their payload (`spec.capture`)."""
     export: ExportSettings = ExportSettings()
     """Where records go (`spec.export`). Default nowhere: then there are none."""
+    gpu: GpuSettings = GpuSettings()
+    """Who tells of the engine's devices (`spec.gpu`)."""
     summary_tokens: Annotated[list[Sha256], msgspec.Meta(max_length=4)] = []
     """SHA-256 of the tokens that `/summary` accepts: two while the key is changed. Default none:
     then it is answered to nobody but this machine, or to whom `--token-file` says."""

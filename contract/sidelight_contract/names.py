@@ -114,6 +114,10 @@ class ConditionType(StrEnum):
     """Requests become records as `spec.capture` asks, with the payloads that it asks for."""
     EXPORTED = "Exported"
     """Every record reaches every sink of `spec.export`."""
+    GPU_VISIBLE = "GPUVisible"
+    """What the GPUs of the observed pods do is known."""
+    GPU_HEALTHY = "GPUHealthy"
+    """No GPU of the observed pods has an error, or is throttled by heat."""
 
 
 class Reason(StrEnum):
@@ -241,6 +245,26 @@ class Reason(StrEnum):
     RECORDS_LOST = "RecordsLost"
     SINK_DOWN = "SinkDown"
     SPOOL_NOT_ON_DISK = "SpoolNotOnDisk"
+
+    # whether the GPUs are seen, and well
+    GPUS_SEEN = "GPUsSeen"
+    GPU_NOT_ASKED = "GPUNotAsked"
+    NO_GPU_REQUESTED = "NoGPURequested"
+    NO_EXPORTER_FOUND = "NoExporterFound"
+    EXPORTER_UNREACHABLE = "ExporterUnreachable"
+    EXPORTER_NOT_UNDERSTOOD = "ExporterNotUnderstood"
+    NO_ROWS_OF_POD = "NoRowsOfPod"
+    DRIVER_NOT_FOUND = "DriverNotFound"
+    DRIVER_FAILED = "DriverFailed"
+    NO_DEVICE_CLAIM = "NoDeviceClaim"
+    VISIBLE_ALL_NOT_ALLOWED = "VisibleAllNotAllowed"
+    OWN_DEVICES_UNKNOWN = "OwnDevicesUnknown"
+    GPU_STALE = "GPUStale"
+    GPU_SOURCE_STARTING = "GPUSourceStarting"
+    GPUS_HEALTHY = "GPUsHealthy"
+    GPU_ERRORS = "GPUErrors"
+    GPU_THROTTLED = "GPUThrottled"
+    GPU_HEALTH_UNKNOWN = "GPUHealthUnknown"
 
     # why the circuit breaker opened
     PODS_REJECTED = "PodsRejected"

@@ -15,6 +15,7 @@ from sidelight_contract.names import LABEL_VERSION, MAX_ENGINE_PORTS, RESERVED_P
 from sidelight_contract.resource import Resource, cel
 from sidelight_contract.slo import FAULTS
 from sidelight_contract.spec_capture import Capture, Export
+from sidelight_contract.spec_gpu import Gpu
 
 
 class SelectorOperator(StrEnum):
@@ -521,4 +522,10 @@ class ObservedModelSpec(Resource):
         default_factory=Export,
         description="Where records go (docs/sinks.md). Pods that run take a new sink at once, but "
         "its Secret and volumes only when they are made anew.",
+    )
+    gpu: Gpu = Field(
+        default_factory=Gpu,
+        description="What the GPUs did (docs/gpu.md). Sidecars take a change between exporters at "
+        "once; NVML reaches pods when they are made anew. Default: an exporter, where there is "
+        "one.",
     )

@@ -13,6 +13,7 @@ import msgspec
 
 from sidelight_contract.autopsy import Autopsy
 from sidelight_contract.export import MAX_SINKS
+from sidelight_contract.gpu import GpuReport
 from sidelight_contract.identity import RuntimeIdentity
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.slo import SloReport
@@ -355,6 +356,7 @@ class Summary(msgspec.Struct):
     """Since the start; only for who asks for `/summary?strata=1`, for it may be 400 kB."""
     slo: SloReport = msgspec.field(default_factory=SloReport)
     capture: CaptureReport = msgspec.field(default_factory=CaptureReport)
+    gpu: GpuReport = msgspec.field(default_factory=GpuReport)
     autopsies: list[Autopsy] = []
     """Of the slowest and the failed of the window; `autopsy.worst` merges them."""
     version: int = SUMMARY_VERSION

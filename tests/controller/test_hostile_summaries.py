@@ -58,6 +58,8 @@ def any_value(of: Any, dice: random.Random) -> Any:
         return 1
     if kind in (typing.Union, types.UnionType):
         return any_value(dice.choice(parts), dice)
+    if kind is typing.Literal:
+        return dice.choice(parts)
     if kind is list:
         return [any_value(parts[0], dice) for _ in range(dice.randint(0, 2))]
     if kind is tuple:
