@@ -56,10 +56,9 @@ def any_value(of: Any, dice: random.Random) -> Any:
             if all(_within(value, part) for part in parts[1:]) or dice.random() < 0.01:
                 return value
         return 1
-    if kind in (typing.Union, types.UnionType):
-        return any_value(dice.choice(parts), dice)
-    if kind is typing.Literal:
-        return dice.choice(parts)
+    if kind in (typing.Union, types.UnionType, typing.Literal):
+        part = dice.choice(parts)
+        return part if kind is typing.Literal else any_value(part, dice)
     if kind is list:
         return [any_value(parts[0], dice) for _ in range(dice.randint(0, 2))]
     if kind is tuple:
