@@ -55,6 +55,19 @@ class GpuState(StrEnum):
     """It worked, and nothing tells at what."""
 
 
+class Phase(StrEnum):
+    """What requests were at, for more than half of the time that they were in flight."""
+
+    PREFILL = "prefill"
+    """Before their first output: their prompts were computed, or they waited for that."""
+    DECODE = "decode"
+    """From the first output on."""
+    MIXED = "mixed"
+    """Neither, or it cannot be told: answers that are no streams have no first output."""
+    NONE = "none"
+    """No request was in flight."""
+
+
 class FaultKind(StrEnum):
     """What a device can have."""
 
@@ -98,6 +111,23 @@ class Mean(msgspec.Struct, array_like=True):
     def value(self) -> float | None:
         """In the unit; None: it never was known."""
         return self.weighted / 1000 / self.span_ms if self.span_ms else None
+
+
+class Activity(msgspec.Struct, omit_defaults=True):
+    """What devices did while one phase of requests dominated. Means over device time."""
+
+    span_ms: int = 0
+    """Device time in all; each mean's own span is shorter where something was not told."""
+    utilization: Mean = msgspec.field(default_factory=Mean)
+    sm_active: Mean = msgspec.field(default_factory=Mean)
+    tensor_active: Mean = msgspec.field(default_factory=Mean)
+    dram_active: Mean = msgspec.field(default_factory=Mean)
+
+    def merge(self, other: "Activity") -> None:
+        """Add all of `other`."""
+        self.span_ms += other.span_ms
+        for name in ("utilization", "sm_active", "tensor_active", "dram_active"):
+            getattr(self, name).merge(getattr(other, name))
 
 
 class Energy(msgspec.Struct, omit_defaults=True):
@@ -166,6 +196,8 @@ class GpuReport(msgspec.Struct, omit_defaults=True):
     """Of one device."""
     memory_used_bytes: int = 0
     memory_total_bytes: int = 0
+    by_phase: Annotated[dict[str, Activity], msgspec.Meta(max_length=8)] = {}
+    """By `Phase`."""
     states_ms: Share = {}
     """Device time by `GpuState`."""
     throttled_ms: Share = {}
@@ -193,6 +225,8 @@ class GpuReport(msgspec.Struct, omit_defaults=True):
             getattr(self, name).merge(getattr(other, name))
         for name in ("whys", "sources", "states_ms", "throttled_ms"):
             _add(getattr(self, name), getattr(other, name))
+        for phase, activity in other.by_phase.items():
+            self.by_phase.setdefault(phase, Activity()).merge(activity)
         self.why = max(self.why, other.why)
         _add(self.devices, other.devices, MAX_DEVICE_MODELS)
         for model, energy in sorted(other.energy_by_model.items()):
