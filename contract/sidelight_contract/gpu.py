@@ -134,11 +134,13 @@ class Energy(msgspec.Struct, omit_defaults=True):
     """Where a pod's joules went while its source told of them, and what was done in that time."""
 
     device_mj: int = 0
-    """By the devices' counters, or integrated; it is `idle_mj + requests_mj + open_mj`."""
+    """By the devices' counters, or integrated; it is the sum of the next four."""
     idle_mj: int = 0
     """What the devices take without work, whether requests are in flight or not."""
     requests_mj: int = 0
     """Shared among requests by the work they did."""
+    unowned_mj: int = 0
+    """Above idle while nothing was in flight: work that was not seen, or clocks still high."""
     open_mj: int = 0
     """Of intervals that are not shared out yet."""
     prompt_tokens: int = 0
@@ -225,7 +227,8 @@ class GpuReport(msgspec.Struct, omit_defaults=True):
             getattr(self, name).merge(getattr(other, name))
         for name in ("whys", "sources", "states_ms", "throttled_ms"):
             _add(getattr(self, name), getattr(other, name))
-        for phase, activity in other.by_phase.items():
+        for phase in set(Phase).intersection(other.by_phase):
+            activity = other.by_phase[phase]
             self.by_phase.setdefault(phase, Activity()).merge(activity)
         self.why = max(self.why, other.why)
         _add(self.devices, other.devices, MAX_DEVICE_MODELS)

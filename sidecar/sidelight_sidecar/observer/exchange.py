@@ -4,6 +4,7 @@ from sidelight_contract.names import TokenSource
 from sidelight_contract.sketch import Sketch
 from sidelight_sidecar.observer.budget import Kept, KeptText
 from sidelight_sidecar.observer.capture.bodies import Bodies
+from sidelight_sidecar.observer.energy.told import Share
 from sidelight_sidecar.observer.engine_times import EngineTimes
 from sidelight_sidecar.observer.poll import Poll
 
@@ -40,7 +41,7 @@ class Exchange:
 
     __slots__ = (
         "arrivals", "asked", "bodies", "bytes_after_left", "bytes_in", "bytes_out",
-        "cached_tokens", "choices", "code", "concurrency", "dialect", "engine_end_ns",
+        "cached_tokens", "choices", "code", "concurrency", "dialect", "energy", "engine_end_ns",
         "engine_times", "error", "events", "finishes", "first_arrival_tokens", "first_output_ns",
         "first_visible_ns", "flow", "fresh_gaps", "gaps", "generating", "has_output",
         "in_flight_as", "last_output_ns", "left_ns", "method", "model", "model_version",
@@ -146,6 +147,8 @@ class Exchange:
         """When the engine's side ended after the client had left; 0: that was not to be seen."""
         self.engine_times: EngineTimes | None = None
         """What the engine's answer says of its times; None: it says nothing."""
+        self.energy: Share | None = None
+        """Its part of the devices' energy; None: nobody shares that out."""
         self.poll: Poll | None = None
         """What a poll said of the request that it belongs to; None: the exchange is no poll."""
         self.gaps = Sketch()
