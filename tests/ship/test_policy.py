@@ -85,15 +85,36 @@ def test_a_sink_that_says_when_is_obeyed_within_reason(asked: float, wait: float
 
 
 def test_a_sink_that_is_down_is_tried_with_single_records():
-    """Until one goes through."""
+    """Until one goes through; then with more and more."""
     one = policy(0.0)
     for _ in range(TRIES_TO_OPEN):
         assert not one.open
-        one.failed(100.0, LATER)
+        one.failed(100.0, LATER, 10)
     assert one.open
-    assert plan(one, waiting=10, waited=9.0).most == 1
-    one.delivered()
-    assert plan(one, waiting=10, waited=9.0).most == 10
+    mosts = []
+    for _ in range(5):
+        mosts.append(plan(one, waiting=10, waited=9.0).most)
+        one.delivered()
+    assert mosts == [1, 2, 4, 8, 10]
+
+
+def test_a_batch_that_fails_is_tried_whole_at_first_and_then_in_halves():
+    """A restart is over by then; a record that the sink falls over is found."""
+    one, sent, mosts = policy(0.0), 10, []
+    for _ in range(5):
+        one.failed(100.0, LATER, sent)
+        sent = plan(one, waiting=10, waited=9.0).most
+        mosts.append(sent)
+    assert mosts == [10, 10, 5, 2, 1]
+
+
+def test_at_the_end_there_is_no_wait_for_a_try():
+    """The sink may be back for long."""
+    one = policy()
+    one.failed(100.0, LATER)
+    assert plan(one, draining=True).wait_seconds == 1.0
+    one.hurry()
+    assert plan(one, draining=True).most
 
 
 @given(st.integers(1, 64), st.data())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from sidelight_sidecar.capture.ship import shipper as shipper_module
-from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipPolicy, ShipSettings
+from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Shipper
 from sidelight_sidecar.capture.spool.queue import Entry, MemorySpool
 
@@ -64,8 +64,7 @@ class World:
         self.clock = SteppedClock()
         self.sink = ListSink()
         self.spool = MemorySpool(["list"], 1 << 20)
-        policy = ShipPolicy(SETTINGS, lambda: 1.0)
-        self.shipper = Shipper(self.sink, self.spool, policy, SETTINGS, self.clock)
+        self.shipper = Shipper(self.sink, self.spool, SETTINGS, self.clock, lambda: 1.0)
 
     def add(self, *records: bytes) -> None:
         for record in records:

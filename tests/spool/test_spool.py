@@ -113,6 +113,50 @@ def test_a_reader_is_never_done_with_what_is_not_there_yet(make: Make):
     assert all_of(spool, "s3") == [b"two"]
 
 
+def test_what_is_set_aside_waits_and_those_behind_it_are_read(make: Make):
+    """Until it is settled; other readers do not know of it."""
+    spool = make(64)
+    for number in range(4):
+        spool.append(numbered(number), number)
+    spool.set_aside("s3", 0)
+    assert all_of(spool, "s3") == [numbered(number) for number in range(1, 4)]
+    assert (spool.unread("s3"), spool.waiting("s3"), spool.waiting("kafka")) == (3, 4, 4)
+    spool.done("s3", 3)
+    spool.done("kafka", 3)
+    assert (spool.oldest("s3"), spool.oldest("s3", aside=False)) == (0, None)
+    entry = spool.read_aside("s3", 0)
+    assert entry is not None
+    assert entry.record == numbered(0)
+    assert spool.read_aside("kafka", 0) is None
+    spool.settle("s3", 0)
+    assert (spool.waiting("s3"), spool.oldest("s3"), spool.read_aside("s3", 0)) == (0, None, None)
+
+
+def test_what_was_set_aside_can_go_and_is_told(make: Make):
+    """For want of room, like any other; the limit holds."""
+    spool = make(32)
+    spool.append(numbered(0), 0)
+    spool.set_aside("s3", 0)
+    for number in range(1, 100):
+        spool.append(numbered(number), number)
+        spool.done("s3", number)
+    assert spool.read_aside("s3", 0) is None
+    assert (spool.waiting("s3"), spool.lost("s3")) == (0, 1)
+
+
+def test_what_was_set_aside_is_read_again_after_a_crash(tmp_path: Path):
+    """And so may be what was read behind it: twice rather than never."""
+    spool = DiskSpool(tmp_path, READERS, LIMIT)
+    for number in range(3):
+        spool.append(numbered(number), number)
+    spool.set_aside("s3", 0)
+    spool.done("s3", 2)
+    spool.close()
+    spool = DiskSpool(tmp_path, READERS, LIMIT)
+    assert all_of(spool, "s3") == [numbered(number) for number in range(3)]
+    spool.close()
+
+
 LIMIT = SEGMENTS * 220
 
 

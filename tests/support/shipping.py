@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sidelight_sidecar.capture.ship.policy import ShipPolicy, ShipSettings
+from sidelight_sidecar.capture.ship.policy import ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Shipper, Sink, WallClock
 from sidelight_sidecar.capture.spool.queue import Entry, MemorySpool
 from sidelight_sidecar.records.record import Origin, Record, Times, encode_record
@@ -36,8 +36,7 @@ class Shipping:
 
     def __init__(self, sink: Sink, settings: ShipSettings) -> None:
         self.spool = MemorySpool([sink.name], 32 << 20)
-        policy = ShipPolicy(settings, lambda: 0.5)
-        self.shipper = Shipper(sink, self.spool, policy, settings, WallClock())
+        self.shipper = Shipper(sink, self.spool, settings, WallClock(), lambda: 0.5)
 
     def add(self, numbers: Iterable[int]) -> None:
         """Let these records wait."""

@@ -20,7 +20,7 @@ import msgspec
 
 from sidelight_contract.export import SPOOL_DIRECTORY, SinkSettings, SpoolSettings
 from sidelight_sidecar.capture.recorder import Recorder, Redactor
-from sidelight_sidecar.capture.ship.policy import ShipPolicy, ShipSettings
+from sidelight_sidecar.capture.ship.policy import ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Clock, Shipper, Sink
 from sidelight_sidecar.capture.ship.snapshots import SnapshotShipper
 from sidelight_sidecar.capture.spool.disk import DiskSpool
@@ -107,9 +107,7 @@ class Capture:
         self._kinds = {sink.name: kind_of(sink) for sink in settings.export.sinks}
         names = [sink.name for sink, _ in sinks]
         self.spool, self._spool_failed = _spool(settings.export.spool, names, spool_directory)
-        self.shippers = [
-            Shipper(sink, self.spool, ShipPolicy(how, chance), how, clock) for sink, how in sinks
-        ]
+        self.shippers = [Shipper(sink, self.spool, how, clock, chance) for sink, how in sinks]
         self.metrics = metrics
         self.engine_spans = engine_spans
         self._rotating = [sink for sink, _ in sinks if isinstance(sink, Rotating)]

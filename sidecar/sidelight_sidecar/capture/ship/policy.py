@@ -6,8 +6,9 @@ Rules:
 2. After a failure it is tried again, later and later, at a moment drawn at random from the whole
    wait (full jitter), so that many pods do not come back to a sink at once. A sink that says when
    to come back is obeyed, within `most_seconds`.
-3. After `TRIES_TO_OPEN` failures in a row the circuit is open: single records are tried, until one
-   goes through.
+3. A batch that failed `TRIES_WHOLE` times is halved with each failure, and doubled with each that
+   goes through. After `TRIES_TO_OPEN` failures in a row the circuit is open, and single records are
+   tried. What becomes of one that fails alone while others pass: `aside.py`.
 4. What a sink refuses for good is halved until the record that it will not have is alone; that one
    is given up, and counted. So one bad record does not hold up or take along the others.
 """
@@ -18,6 +19,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 TRIES_TO_OPEN = 5
+TRIES_WHOLE = 3
+"""Default 3: a restart of the sink is over by then, and what it had of the batch comes in the same
+batch again."""
 
 
 class Outcome(StrEnum):
@@ -117,9 +121,19 @@ class ShipPolicy:
         self._failures, self._not_before, self.why = 0, 0.0, why
         self._most = min(self._most * 2, self._settings.most)
 
-    def failed(self, now: float, delivery: Delivery) -> None:
-        """It did not, this time."""
+    def wait_seconds(self, now: float) -> float:
+        """How long nothing is tried at all."""
+        return max(0.0, self._not_before - now)
+
+    def hurry(self) -> None:
+        """Try at once: there is little time left."""
+        self._not_before = 0.0
+
+    def failed(self, now: float, delivery: Delivery, sent: int = 1) -> None:
+        """A batch of `sent` records did not, this time."""
         self._failures += 1
+        if self._failures >= TRIES_WHOLE:
+            self._most = 1 if self.open else max(1, sent // 2)
         self.why = delivery.why
         ceiling = self._settings.first_seconds * 2 ** min(self._failures - 1, 30)
         wait = min(ceiling, self._settings.most_seconds) * self._chance()

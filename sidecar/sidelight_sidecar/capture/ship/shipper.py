@@ -1,15 +1,21 @@
-"""Ships what one sink has not had yet, until told to end; then what is left, within a time."""
+"""Ships what one sink has not had yet, until told to end; then what is left, within a time.
+
+A record at which the sink fails alone does not hold up those behind it: `aside.py`.
+"""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from sidelight_sidecar.capture.ship.aside import Aside
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipPolicy, ShipSettings
 from sidelight_sidecar.capture.spool.queue import Entry, Spool
 
 _ALL = 1 << 62
+FAILS_ALONE = "fails at a record, and takes others"
+"""Why one was given up."""
 CLOSE_SECONDS = 2.0
 """How long a sink may take to close. Default 2: what it had to ship it has shipped."""
 
@@ -66,6 +72,13 @@ class WallClock:
 class Shipper:
     """One sink's.
 
+    Args:
+        sink: where to.
+        spool: where records wait; the sink's name is a reader's.
+        settings: how.
+        clock: time.
+        chance: draws from [0, 1).
+
     Attributes:
         delivered: records that the sink has.
         refused: records that it would not have.
@@ -75,15 +88,16 @@ class Shipper:
         self,
         sink: Sink,
         spool: Spool,
-        policy: ShipPolicy,
         settings: ShipSettings,
         clock: Clock,
+        chance: Callable[[], float],
     ) -> None:
         self._sink = sink
         self._spool = spool
-        self._policy = policy
         self._settings = settings
         self._clock = clock
+        self._policy = ShipPolicy(settings, chance)
+        self._aside = Aside(settings.first_seconds, settings.most_seconds, chance)
         self._wake = asyncio.Event()
         self._end_at: float | None = None
         self._bytes = 0
@@ -107,19 +121,20 @@ class Shipper:
 
     def lag_seconds(self) -> float:
         """How long the oldest record has waited; 0: none waits."""
-        oldest = self._spool.oldest(self.name)
-        return 0.0 if oldest is None else max(self._clock.unix() - oldest, 0.0)
+        return self._since(self._spool.oldest(self.name))
 
     def added(self, size: int) -> None:
         """A record of `size` bytes was put into the spool."""
         self._bytes += size
         full = self._bytes >= self._settings.most_bytes
-        if full or self._spool.waiting(self.name) >= self._settings.most:
+        if full or self._spool.unread(self.name) >= self._settings.most:
             self._wake.set()
 
     def end(self, within_seconds: float) -> None:
         """Ship what is left, at once, and return from `run` when that is done or time is up."""
         self._end_at = self._clock.now() + within_seconds
+        self._policy.hurry()
+        self._aside.hurry()
         self._wake.set()
 
     async def close(self) -> None:
@@ -132,22 +147,43 @@ class Shipper:
         """Ship until `end`."""
         while not self._over():
             self._wake.clear()
+            now, unread = self._clock.now(), self._spool.unread(self.name)
+            number = self._aside.due(now, others=unread > 0)
+            if number is not None and not self._policy.wait_seconds(now):
+                await self._ship_aside(number)
+                continue
             plan = self._policy.plan(
-                self._clock.now(),
-                waiting=self._spool.waiting(self.name),
+                now,
+                waiting=unread,
                 size=self._bytes,
-                waited=self.lag_seconds(),
+                waited=self._waited(),
                 draining=self._end_at is not None,
             )
             if plan.most:
                 await self._ship(plan.most, plan.most_bytes)
             else:
-                await self._clock.sleep(self._within(plan.wait_seconds), self._wake)
+                wait = self._wait(plan.wait_seconds, others=unread > 0)
+                await self._clock.sleep(self._within(wait), self._wake)
 
     def _over(self) -> bool:
         if self._end_at is None:
             return False
         return self._clock.now() >= self._end_at or not self._spool.waiting(self.name)
+
+    def _wait(self, seconds: float, *, others: bool) -> float:
+        """No longer than until one of those aside may be tried."""
+        now = self._clock.now()
+        of_aside = self._aside.wait_seconds(now, others=others)
+        if of_aside is None:
+            return seconds
+        return min(seconds, max(of_aside, self._policy.wait_seconds(now)))
+
+    def _waited(self) -> float:
+        """How long the oldest that is not aside has."""
+        return self._since(self._spool.oldest(self.name, aside=False))
+
+    def _since(self, unix: float | None) -> float:
+        return 0.0 if unix is None else max(self._clock.unix() - unix, 0.0)
 
     def _within(self, seconds: float) -> float:
         if self._end_at is None:
@@ -161,17 +197,62 @@ class Shipper:
             return
         delivery = await self._send(entries)
         if delivery.outcome is Outcome.LATER:
-            self._policy.failed(self._clock.now(), delivery)
+            self._failed(entries, delivery)
             return
         if delivery.outcome is Outcome.DELIVERED:
             self.delivered += len(entries) - delivery.refused
             self.refused += delivery.refused
             self._policy.delivered(delivery.why)
+            if delivery.refused < len(entries):
+                self._others_passed()
         elif self._policy.refused(len(entries), delivery):
             self.refused += 1
         else:
             return
         self._spool.done(self.name, entries[-1].number)
+        self._left(entries)
+
+    def _failed(self, entries: Sequence[Entry], delivery: Delivery) -> None:
+        now = self._clock.now()
+        self._policy.failed(now, delivery, len(entries))
+        self._aside.others_failed()
+        if len(entries) == 1 and self._policy.open and not self._aside.full:
+            self._spool.set_aside(self.name, entries[0].number)
+            self._aside.put(entries[0].number, now)
+            self._left(entries)
+
+    async def _ship_aside(self, number: int) -> None:
+        """Try one that failed alone."""
+        entry = self._spool.read_aside(self.name, number)
+        if entry is None:
+            self._settle(number)
+            return
+        delivery = await self._send([entry])
+        now = self._clock.now()
+        if delivery.outcome is Outcome.LATER:
+            if not self._aside.failed(number, now):
+                self._policy.failed(now, delivery)
+            return
+        refused = 1 if delivery.outcome is Outcome.REFUSED else delivery.refused
+        self.delivered += 1 - refused
+        self.refused += refused
+        self._policy.delivered(delivery.why)
+        self._aside.passed(number)
+        self._settle(number)
+
+    def _others_passed(self) -> None:
+        self._aside.others_passed()
+        for number in self._aside.given_up():
+            if self._spool.read_aside(self.name, number) is not None:
+                self.refused += 1
+                self._policy.why = FAILS_ALONE
+            self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        self._spool.settle(self.name, number)
+        self._aside.forget(number)
+
+    def _left(self, entries: Sequence[Entry]) -> None:
         self._bytes = max(0, self._bytes - sum(len(entry.record) for entry in entries))
 
     async def _send(self, entries: Sequence[Entry]) -> Delivery:

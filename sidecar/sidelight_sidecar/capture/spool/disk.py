@@ -4,7 +4,7 @@ Rules:
 1. A directory of segments, named by the number of their first entry. Only the newest grows, up to
    a sixteenth of the limit; the oldest go whole, when all readers are done or room is needed.
 2. How far the readers are is a small file of JSON, replaced whole. If it is lost or damaged, they
-   begin at the oldest entry: twice rather than never.
+   begin at the oldest entry: twice rather than never. So they do at what they had set aside.
 3. A damaged end of a segment is skipped, and counted. After a start a new segment is begun: nothing
    is written behind what a crash left half written.
 4. A disk that is full: the oldest segment goes, and the entry is tried once more.
@@ -158,18 +158,41 @@ class DiskSpool:
     def done(self, reader: str, number: int) -> None:
         """See `Spool`."""
         self._places.done(reader, min(number, self._segments[-1].next - 1))
-        while len(self._segments) > 1 and self._segments[0].next <= self._places.all_done:
-            self._drop_oldest()
+        self._drop_done()
+
+    def set_aside(self, reader: str, number: int) -> None:
+        """See `Spool`."""
+        self._places.set_aside(reader, number)
         self._remember()
 
-    def waiting(self, reader: str) -> int:
+    def read_aside(self, reader: str, number: int) -> Entry | None:
+        """See `Spool`."""
+        if number not in self._places.aside[reader]:
+            return None
+        found = None
+        for segment in self._segments:
+            if segment.first <= number < segment.next:
+                found = segment.read(number)
+        self.damaged += found is None
+        return found
+
+    def settle(self, reader: str, number: int) -> None:
+        """See `Spool`."""
+        self._places.aside[reader].discard(number)
+        self._drop_done()
+
+    def unread(self, reader: str) -> int:
         """See `Spool`."""
         place = self._places.next[reader]
         return sum(max(0, one.next - max(place, one.first)) for one in self._segments)
 
-    def oldest(self, reader: str) -> float | None:
+    def waiting(self, reader: str) -> int:
         """See `Spool`."""
-        place = self._places.next[reader]
+        return self.unread(reader) + len(self._places.aside[reader])
+
+    def oldest(self, reader: str, *, aside: bool = True) -> float | None:
+        """See `Spool`."""
+        place = self._places.first(reader) if aside else self._places.next[reader]
         for segment in self._segments:
             if place < segment.next:
                 return segment.times[max(place, segment.first) - segment.first]
@@ -206,6 +229,12 @@ class DiskSpool:
         path = self._directory / f"{number:020d}{_SUFFIX}"
         self._segments.append(_Segment(path, number))
 
+    def _drop_done(self) -> None:
+        """Let go of what all are done with, and note how far they are."""
+        while len(self._segments) > 1 and self._segments[0].next <= self._places.all_done:
+            self._drop_oldest()
+        self._remember()
+
     def _drop_oldest(self) -> None:
         oldest = self._segments.pop(0)
         self._places.gone(oldest.first, oldest.next)
@@ -226,5 +255,5 @@ class DiskSpool:
         """Write where the readers are; where that fails they read something twice."""
         new = self._directory / f"{_PLACES}.new"
         with contextlib.suppress(OSError):
-            new.write_text(json.dumps(self._places.next))
+            new.write_text(json.dumps({one: self._places.first(one) for one in self._places.next}))
             new.replace(self._directory / _PLACES)

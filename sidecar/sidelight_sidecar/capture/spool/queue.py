@@ -7,6 +7,8 @@ Rules:
    them is told how many (`Reader.lost`).
 3. At least once: what was not acknowledged is read again by whoever comes next.
 4. Nothing waits for ever: what came before a time goes by `expire`.
+5. A reader may set an entry aside: it reads on behind it, and that one waits like any other until
+   it is settled.
 """
 
 from collections import deque
@@ -39,11 +41,25 @@ class Spool(Protocol):
     def done(self, reader: str, number: int) -> None:
         """`reader` needs no entry up to this number any more."""
 
+    def set_aside(self, reader: str, number: int) -> None:
+        """`reader` reads on behind this one, and is not done with it."""
+
+    def read_aside(self, reader: str, number: int) -> Entry | None:
+        """One that was set aside; None: it is there no more."""
+
+    def settle(self, reader: str, number: int) -> None:
+        """`reader` needs no more what it had set aside."""
+
+    def unread(self, reader: str) -> int:
+        """How many entries `read` still has for `reader`: without those set aside."""
+
     def waiting(self, reader: str) -> int:
         """How many entries `reader` is not done with."""
 
-    def oldest(self, reader: str) -> float | None:
-        """When the first entry came that `reader` is not done with; None: none waits."""
+    def oldest(self, reader: str, *, aside: bool = True) -> float | None:
+        """When the first entry came that `reader` is not done with, or, without those set aside,
+        has not read; None: none waits.
+        """
 
     def lost(self, reader: str) -> int:
         """How many entries went before `reader` was done with them."""
@@ -57,29 +73,43 @@ class Spool(Protocol):
 
 
 class Places:
-    """How far each reader is, and what it lost."""
+    """How far each reader is, what it has set aside, and what it lost."""
 
     def __init__(self, readers: Iterable[str]) -> None:
         self.next = dict.fromkeys(readers, 0)
         """By reader, the number of the entry that it is to read next."""
+        self.aside: dict[str, set[int]] = {reader: set() for reader in self.next}
+        """By reader, numbers before that which it is not done with."""
         self.lost = dict.fromkeys(self.next, 0)
         """By reader, how many entries it was not done with when they went."""
 
     def done(self, reader: str, number: int) -> None:
-        """It needs nothing up to `number`."""
+        """It needs nothing up to `number`, but what it has set aside."""
         self.next[reader] = max(self.next[reader], number + 1)
+
+    def set_aside(self, reader: str, number: int) -> None:
+        """It reads on behind `number`."""
+        self.aside[reader].add(number)
+        self.done(reader, number)
 
     def gone(self, first: int, after: int) -> None:
         """Entries from `first` until before `after` are there no more, nor any before them."""
         for reader, place in self.next.items():
+            kept = {number for number in self.aside[reader] if number >= after}
+            self.lost[reader] += len(self.aside[reader]) - len(kept)
+            self.aside[reader] = kept
             if place < after:
                 self.lost[reader] += after - max(place, first)
                 self.next[reader] = after
 
+    def first(self, reader: str) -> int:
+        """It is done with all before this number."""
+        return min(self.aside[reader], default=self.next[reader])
+
     @property
     def all_done(self) -> int:
         """Nobody needs an entry before this number."""
-        return min(self.next.values(), default=0)
+        return min(map(self.first, self.next), default=0)
 
 
 class MemorySpool:
@@ -113,27 +143,44 @@ class MemorySpool:
         found: list[Entry] = []
         total = 0
         for number in range(self._places.next[reader], self._first + len(self._entries)):
-            at, record = self._entries[number - self._first]
-            total += len(record)
+            entry = self._entry(number)
+            total += len(entry.record)
             if found and (len(found) >= most or total > most_bytes):
                 break
-            found.append(Entry(number, record, at))
+            found.append(entry)
         return found
 
     def done(self, reader: str, number: int) -> None:
         """See `Spool`."""
         self._places.done(reader, min(number, self._first + len(self._entries) - 1))
-        while self._first < self._places.all_done:
-            self._drop_oldest()
+        self._drop_done()
 
-    def waiting(self, reader: str) -> int:
+    def set_aside(self, reader: str, number: int) -> None:
+        """See `Spool`."""
+        self._places.set_aside(reader, number)
+
+    def read_aside(self, reader: str, number: int) -> Entry | None:
+        """See `Spool`."""
+        return self._entry(number) if number in self._places.aside[reader] else None
+
+    def settle(self, reader: str, number: int) -> None:
+        """See `Spool`."""
+        self._places.aside[reader].discard(number)
+        self._drop_done()
+
+    def unread(self, reader: str) -> int:
         """See `Spool`."""
         return self._first + len(self._entries) - self._places.next[reader]
 
-    def oldest(self, reader: str) -> float | None:
+    def waiting(self, reader: str) -> int:
         """See `Spool`."""
-        waits = self.waiting(reader)
-        return self._entries[-waits][0] if waits else None
+        return self.unread(reader) + len(self._places.aside[reader])
+
+    def oldest(self, reader: str, *, aside: bool = True) -> float | None:
+        """See `Spool`."""
+        number = self._places.first(reader) if aside else self._places.next[reader]
+        there = number < self._first + len(self._entries)
+        return self._entry(number).at if there else None
 
     def lost(self, reader: str) -> int:
         """See `Spool`."""
@@ -142,6 +189,14 @@ class MemorySpool:
     def expire(self, before: float) -> None:
         """See `Spool`."""
         while self._entries and self._entries[0][0] < before:
+            self._drop_oldest()
+
+    def _entry(self, number: int) -> Entry:
+        at, record = self._entries[number - self._first]
+        return Entry(number, record, at)
+
+    def _drop_done(self) -> None:
+        while self._first < self._places.all_done:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

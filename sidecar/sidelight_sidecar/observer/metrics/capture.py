@@ -111,7 +111,7 @@ class CaptureCollector(Collector):
         counted = CounterMetricFamily(
             "sidelight_sink_records",
             "Records by what became of them at a sink: delivered, refused (by the sink, for "
-            "good), lost (gone for the spool's limit or age).",
+            "good, or each time while it took others), lost (gone for the spool's limit or age).",
             labels=["sink", "kind", "result"],
         )
         waiting = GaugeMetricFamily(
