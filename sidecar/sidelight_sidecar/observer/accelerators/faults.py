@@ -1,0 +1,129 @@
+"""What went wrong with devices, from what their counters and gauges say. Pure.
+
+Rules:
+1. A counter's first value is no fault: what it counts was before this sidecar. When it grows, the
+   growth is one; when it is smaller than before it began anew, and what it has now is new.
+2. An exporter's "last XID" that is there at the first look is no fault: it may be weeks old, and
+   of a pod before this (it is in the metric `sidelight_gpu_last_xid`). A change to another is one;
+   how often it came is not known.
+3. A failed row remapping is a state, and heat is a share of the window: both are told while they
+   hold.
+4. A device that its source has nothing more of, while it has of others, is lost; so are all of a
+   driver that does not answer any more. An exporter that is silent says nothing of devices.
+5. Bounded: `MAX_KEPT`, the newest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sidelight_contract.gpu import MAX_FAULTS, Fault, FaultKind, GpuSource, newest_faults
+from sidelight_sidecar.observer.accelerators.source import Device, Sample, SourceState
+
+MAX_KEPT = 4 * MAX_FAULTS
+MAX_DEVICES = 64
+THERMAL_SHARE = 0.1
+"""Of the window. Default 10 %: a fan that catches up is no fault, half a minute of five is."""
+GONE_NS = 60_000_000_000
+"""A device whose source has nothing of it for so long, and at least three periods, is lost."""
+_UUID_SHOWN = 12
+
+Key = tuple[str, str, int]
+
+
+def name_of(device: Device) -> str:
+    """Index and the start of the UUID, as `Fault.device` has it."""
+    return f"{device.index} ({device.uuid[:_UUID_SHOWN]})"
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was known of one device at its last sample."""
+
+    sample: Sample
+    lost: bool = False
+
+
+class Faults:
+    """Follows the samples of all devices.
+
+    Args:
+        offset_ns: from the frames' clock to Unix time.
+    """
+
+    def __init__(self, offset_ns: int) -> None:
+        self._offset_ns = offset_ns
+        self._seen: dict[str, _Seen] = {}
+        self._found: dict[Key, Fault] = {}
+
+    def add(self, sample: Sample) -> None:
+        """Hold a sample against the one before it."""
+        seen = self._seen.get(sample.device.uuid)
+        if seen is None:
+            if len(self._seen) < MAX_DEVICES:
+                self._seen[sample.device.uuid] = _Seen(sample)
+        else:
+            self._compare(seen.sample, sample)
+            self._seen[sample.device.uuid] = _Seen(sample)
+        if sample.row_remap_failed:
+            self._note(sample, FaultKind.ROW_REMAP_FAILED, count=0)
+
+    def _compare(self, before: Sample, after: Sample) -> None:
+        for xid, count in after.xid_errors.items():
+            if new := _grown(before.xid_errors, xid, count):
+                self._note(after, FaultKind.XID, code=xid, count=new)
+        if not after.xid_errors and after.last_xid not in (0, before.last_xid):
+            self._note(after, FaultKind.XID, code=after.last_xid, count=0)
+        errors = after.ecc_errors.get("uncorrected")
+        known = before.ecc_errors.get("uncorrected")
+        if errors is not None and known is not None and errors != known:
+            new = errors - known if errors > known else errors
+            if new:
+                self._note(after, FaultKind.ECC_UNCORRECTED, count=new)
+
+    def look(self, state: SourceState, now_ns: int) -> None:
+        """See who is gone."""
+        wait = max(GONE_NS, int(3e9 * state.period_seconds))
+        newest = max((seen.sample.at_ns for seen in self._seen.values()), default=0)
+        for seen in self._seen.values():
+            if seen.lost:
+                continue
+            if state.fresh:
+                seen.lost = newest - seen.sample.at_ns > wait
+            elif state.source is GpuSource.NVML:
+                seen.lost = now_ns - seen.sample.at_ns > wait
+            if seen.lost:
+                self._note(seen.sample, FaultKind.LOST)
+
+    def forget_devices(self) -> None:
+        """Another source begins: its counters are others."""
+        self._seen.clear()
+
+    def _note(self, sample: Sample, kind: FaultKind, *, code: int = 0, count: int = 1) -> None:
+        at = (sample.at_ns + self._offset_ns) / 1e9
+        key = (sample.device.uuid, kind.value, code)
+        before = self._found.get(key)
+        count += before.count if before is not None else 0
+        self._found[key] = Fault(kind.value, name_of(sample.device), code, count, max(0.0, at))
+        if len(self._found) > MAX_KEPT:
+            del self._found[min(self._found, key=lambda one: self._found[one].at)]
+
+    def told(self, hot: Mapping[str, float], now_ns: int) -> list[Fault]:
+        """The newest.
+
+        Args:
+            hot: share of the window in which heat held each device, by its name.
+            now_ns: until when that is.
+        """
+        at = (now_ns + self._offset_ns) / 1e9
+        heat = [
+            Fault(FaultKind.THERMAL.value, device, count=0, at=max(0.0, at))
+            for device, share in hot.items()
+            if share >= THERMAL_SHARE
+        ]
+        return newest_faults([*heat, *self._found.values()])
+
+
+def _grown(before: Mapping[int, int], code: int, count: int) -> int:
+    """How many of an XID are new; one that was not counted before was not there before."""
+    known = before.get(code, 0)
+    return count - known if count >= known else count
