@@ -26,8 +26,15 @@ PRINT_COLUMNS: list[dict[str, Any]] = [
         "jsonPath": ".status.traffic.timeToFirstToken.p95",
     },
     {"name": "Tokens/s", "type": "string", "jsonPath": ".status.traffic.tokensPerSecond"},
+    {"name": "GPU", "type": "string", "jsonPath": ".status.versions[0].gpu.utilization"},
     {"name": "Errors", "type": "string", "jsonPath": ".status.traffic.errorRatio"},
     {"name": "SLO", "type": "string", "jsonPath": ".status.slo.attainment"},
+    {
+        "name": "Tokens/J",
+        "type": "string",
+        "jsonPath": ".status.versions[0].gpu.tokensPerJoule",
+        "priority": 1,
+    },
     {
         "name": "Coverage",
         "type": "string",

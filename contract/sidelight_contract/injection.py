@@ -54,6 +54,10 @@ class InjectionRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     `WeightsState`), or empty."""
     weights_message: str = ""
     """The same in a sentence, or what is mounted."""
+    gpu: str = ""
+    """Where `spec.gpu.source` is NVML: why the sidecar gets to no driver (a `Reason`), or empty."""
+    gpu_message: str = ""
+    """The same in a sentence, or by what it may."""
     version: int = INJECTION_VERSION
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from sidelight_contract.gpu import MAX_DEVICE_MODELS
 from sidelight_contract.resource import Resource
 
 MAX_VERSIONS = 10
@@ -292,6 +293,90 @@ class SLOStatus(StatusPart):
     )
 
 
+class GPUActivity(StatusPart):
+    """How busy the devices were in some of the time; empty: not known."""
+
+    utilization: str = Field(default="", description="Share of time with any kernel running.")
+    tensor_active: str = Field(default="", description="Share of cycles in tensor cores.")
+    dram_active: str = Field(default="", description="Share of cycles with memory traffic.")
+
+
+class GPUStatus(StatusPart):
+    """What the GPUs of a version's pods did over the last minutes (`windowSeconds`); energy is
+    since `since`. Empty: it is not known.
+    """
+
+    pods: str = Field(description="Pods whose GPUs are seen, of those that have any: `3/4`.")
+    devices: list[str] = Field(
+        default_factory=list,
+        description="Such as `4 x NVIDIA H100 80GB HBM3`, of all these pods; at most "
+        f"{MAX_DEVICE_MODELS + 1}.",
+    )
+    shared: str = Field(
+        default="",
+        description="Where other pods use devices, too, how many: their figures are the whole "
+        "device's, and their energy is in none of the sums.",
+    )
+    sources: list[str] = Field(default_factory=list, description="Who tells: DCGM, NVML or AMD.")
+    utilization: str = Field(
+        default="",
+        description="Share of time with any kernel running, mean of the devices, such as `87.2%`; "
+        "near 100% says nothing of what is left.",
+    )
+    sm_active: str = Field(default="", description="Share of cycles in which the SMs had work.")
+    tensor_active: str = Field(default="", description="Share of cycles in tensor cores.")
+    dram_active: str = Field(default="", description="Share of cycles with memory traffic.")
+    memory: str = Field(
+        default="", description="Used and there is, of all devices: `61.2GiB of 79.6GiB`."
+    )
+    power: str = Field(default="", description="Mean power of one device, such as `512W`.")
+    throttled: str = Field(
+        default="", description="Share of device time with clocks held down by anything."
+    )
+    throttled_by: dict[str, str] = Field(
+        default_factory=dict,
+        description="The same by what did, such as `sw_power_cap`; several can at once.",
+    )
+    states: dict[str, str] = Field(
+        default_factory=dict,
+        description="Shares of device time: throttled, idle (allocated, and nobody asked), "
+        "waiting, compute_bound, memory_bound, busy (docs/gpu-states.md has the rules).",
+    )
+    phases: dict[str, GPUActivity] = Field(
+        default_factory=dict,
+        description="How busy they were while prefill or decode dominated, by phase.",
+    )
+    energy: str = Field(
+        default="", description="What the devices took while it was told, such as `12.3MJ`."
+    )
+    tokens_per_joule: str = Field(
+        default="",
+        description="Output tokens of that time for each of these joules, idle ones included.",
+    )
+    joules_per_token: str = Field(
+        default="",
+        description="All of these joules, idle ones included, for each output token of that time.",
+    )
+    idle_energy: str = Field(
+        default="",
+        description="Share of these joules that the devices take without work, such as `31.4%`.",
+    )
+    energy_from: str = Field(
+        default="",
+        description="counter: the devices' own; power: integrated from samples of power; mixed.",
+    )
+    level: Literal["", "request", "version"] = Field(
+        default="",
+        description="request: joules are shared among requests, too. version: samples are too far "
+        "apart for that.",
+    )
+    residual: str = Field(
+        default="",
+        description="How far the model by which joules are shared was off, as a share of an "
+        "interval's (docs/energy.md).",
+    )
+
+
 class VersionStatus(StatusPart):
     """One version of the model: who it is and how it does. `<version>/<adapter>` is an adapter
     (LoRA) that pods of this version serve: its requests are not in the version's own figures.
@@ -359,6 +444,11 @@ class VersionStatus(StatusPart):
         "not be read. What was asked on them is in no share.",
     )
     window: Traffic = Field(description="Figures over the last minutes.")
+    gpu: GPUStatus | None = Field(
+        default=None,
+        description="What the GPUs of its pods did (docs/gpu.md); absent where they have none or "
+        "nobody is asked, and of adapters, which share their pods' devices.",
+    )
     slo: list[SLOFigure] = Field(
         default_factory=list, description="Its share in `status.slo`, where `spec.slo` is set."
     )

@@ -79,6 +79,7 @@ def test_all_observed_with_traffic_is_all_true() -> None:
         "TrafficObserved": ("True", "RequestsSeen"),
         "BreakerOpen": ("False", "BreakerClosed"),
         "VersionConsistent": ("True", "PodsAlike"),
+        "GPUVisible": ("False", "NoGPURequested"),
     }
     traffic = result.status.traffic
     assert traffic is not None

@@ -194,6 +194,7 @@ class FakeKube:
     def __init__(self) -> None:
         self.models: dict[str, Json] = {}
         self.pods: list[Json] = []
+        self.exporters: list[Json] = []
         self.config_maps: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
         self.budgets: list[Json] = []
@@ -223,6 +224,11 @@ class FakeKube:
         with self._do("list pods"):
             assert (namespace, selector) == ("llm", "app=chat")
             for pod in self.pods:
+                yield copy.deepcopy(pod)
+
+    async def list_exporters(self, namespace: str, selector: str) -> AsyncIterator[Json]:
+        with self._do(f"list exporters {namespace or '*'} {selector}"):
+            for pod in self.exporters:
                 yield copy.deepcopy(pod)
 
     async def get_namespace_labels(self, name: str) -> dict[str, str]:

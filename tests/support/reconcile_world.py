@@ -37,6 +37,8 @@ class Sidecars(Collector):
     def __init__(self) -> None:
         self.answer: Answer = summary()
         self.tokens: list[str | None] = []
+        self.accelerators: list[str] = []
+        """What each was told of exporters on its node."""
         self.by_address: dict[str, Answer] = {}
         """Of sidecars that answer something of their own."""
         self.strata_asked = 0
@@ -50,7 +52,9 @@ class Sidecars(Collector):
         *,
         strata: bool = False,
         slo_history: bool = False,
+        accelerators: str = "",
     ) -> Answer:
+        self.accelerators.append(accelerators)
         self.tokens.append(token)
         self.strata_asked += strata
         self.slo_asked += slo_history

@@ -37,6 +37,9 @@ def decide_tap(pod: Json, decide: Callable[[Json], Decision]) -> InjectionRecord
     if record.weights_message:
         record.weights = WeightsState.ATTACHED.value
         record.weights_message = "a tap in a running pod mounts nothing"
+    if record.gpu_message:
+        record.gpu = Reason.NO_DEVICE_CLAIM.value
+        record.gpu_message = "a tap in a running pod can share no device claim; restart the pod"
     return record
 
 

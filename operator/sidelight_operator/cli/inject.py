@@ -55,6 +55,14 @@ def add_parser(commands: Any) -> None:
         help="Secret that the sidecar image's registry asks for; may be given again",
     )  # fmt: skip
     parser.add_argument(
+        "--allow-unsafe-visible-all", action="store_true",
+        help="the installation allows it (chart value gpu.allowUnsafeVisibleAll)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--nvml-memory", default="64Mi", metavar="QUANTITY",
+        help="more memory for reading the driver (chart value gpu.nvmlMemory)",
+    )  # fmt: skip
+    parser.add_argument(
         "--no-native-sidecar", action="store_true",
         help="the cluster is older than Kubernetes 1.29",
     )  # fmt: skip
@@ -76,10 +84,17 @@ def run(options: argparse.Namespace) -> int:
         if decision.patched is None:
             which = f"{role}: " if role else ""
             print(f"{which}{decision.reason}: {decision.message}", file=sys.stderr)
-        elif decision.weights:
-            print(f"weights are not read: {decision.weights_message}", file=sys.stderr)
+        else:
+            _say_what_is_not_read(decision)
     yaml.safe_dump_all(patched, sys.stdout, sort_keys=False)
     return 0 if patched else 1
+
+
+def _say_what_is_not_read(decision: Decision) -> None:
+    if decision.weights:
+        print(f"weights are not read: {decision.weights_message}", file=sys.stderr)
+    if decision.gpu:
+        print(f"GPUs are not read: {decision.gpu}: {decision.gpu_message}", file=sys.stderr)
 
 
 def inject(
@@ -99,6 +114,8 @@ def inject(
 def _settings(options: argparse.Namespace) -> InjectionSettings:
     return InjectionSettings(
         options.sidecar_image,
+        nvml_memory=options.nvml_memory,
+        allow_unsafe_visible_all=options.allow_unsafe_visible_all,
         native_sidecar=not options.no_native_sidecar,
         pull_secrets=tuple(options.pull_secret),
     )

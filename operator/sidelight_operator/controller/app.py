@@ -17,6 +17,7 @@ from sidelight_operator import __version__
 from sidelight_operator.controller.breaker import Installed
 from sidelight_operator.controller.collect import Collector
 from sidelight_operator.controller.decision import injection_settings, planner
+from sidelight_operator.controller.exporters import Exporters
 from sidelight_operator.controller.health import TICK_SECONDS, Pulse, health_app
 from sidelight_operator.controller.lease import Lease, LeaseKube
 from sidelight_operator.controller.logs import configure_logging
@@ -79,6 +80,8 @@ async def _main(settings: Settings) -> None:
             clock=_now,
             models_at_once=settings.models_at_once,
             allow_full=settings.allow_full_payloads,
+            allow_visible_all=settings.allow_unsafe_visible_all,
+            exporters=Exporters(kube, settings.exporters, settings.namespaces),
             metrics=metrics,
             tokens=own.tokens,
             injection=injection_settings(settings),

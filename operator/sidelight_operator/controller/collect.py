@@ -5,6 +5,7 @@ import asyncio
 import aiohttp
 
 from sidelight_contract import names
+from sidelight_contract.gpu import EXPORTER_HEADER
 from sidelight_contract.names import Reason
 from sidelight_contract.summary import MAX_SUMMARY_BYTES, SummaryError, decode_counted
 from sidelight_operator.controller.evaluate import Answer
@@ -42,6 +43,7 @@ class Collector:
         *,
         strata: bool = False,
         slo_history: bool = False,
+        accelerators: str = "",
     ) -> Answer:
         """The summary of the sidecar at `address`, or why there is none. Raises nothing.
 
@@ -51,6 +53,7 @@ class Collector:
             port: where its injection put it; the usual one is the collector's own.
             strata: whether it is to tell its strata, too.
             slo_history: whether it is to tell its rings of judged requests, too.
+            accelerators: what it is told of exporters on its node; empty: nothing.
         """
         port = self._port if port == names.ADMIN_PORT else port
         if token is None:
@@ -63,7 +66,7 @@ class Collector:
                 asked = {"strata": strata, "slo_history": slo_history}
                 query = "&".join(f"{name}=1" for name, wanted in asked.items() if wanted)
                 url = f"http://{host}:{port}/summary{'?' if query else ''}{query}"
-                return await self._ask(url, token)
+                return await self._ask(url, token, accelerators)
         except TimeoutError:
             why = f"no answer within {self._timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError) as error:
@@ -111,8 +114,10 @@ class Collector:
         except (TimeoutError, aiohttp.ClientError, OSError):
             return None
 
-    async def _ask(self, url: str, token: str) -> Answer:
+    async def _ask(self, url: str, token: str, accelerators: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}
+        if accelerators:
+            headers[EXPORTER_HEADER] = accelerators
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
             if response.status in (401, 403, 503):
                 return Refusal(

@@ -38,7 +38,10 @@ class Scene:
 def injection_settings(settings: Settings) -> InjectionSettings:
     """The webhook's own settings."""
     return InjectionSettings(
-        sidecar_image=settings.sidecar_image, image_pull_policy=settings.sidecar_pull_policy
+        sidecar_image=settings.sidecar_image,
+        image_pull_policy=settings.sidecar_pull_policy,
+        nvml_memory=settings.nvml_memory,
+        allow_unsafe_visible_all=settings.allow_unsafe_visible_all,
     )
 
 

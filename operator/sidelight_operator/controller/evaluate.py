@@ -32,6 +32,7 @@ from sidelight_operator.controller.consistency import version_consistent
 from sidelight_operator.controller.coverage import coverage_status
 from sidelight_operator.controller.ended import versions_before, with_untold
 from sidelight_operator.controller.figures import Figures, traffic_status
+from sidelight_operator.controller.gpu_health import gpu_conditions
 from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model, format_time
 from sidelight_operator.controller.objectives import Objectives
@@ -56,6 +57,7 @@ _STARTING_REASONS = frozenset(
 )
 _ON_THEIR_WAY = frozenset({Reason.ATTACH_PENDING, Reason.TAP_STARTING})
 """In the status, but no Event: what is said of them changes with each round."""
+_TOLD_WHEN_TURNED = frozenset({ConditionType.VERSION_CONSISTENT, ConditionType.GPU_HEALTHY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def evaluate(
     compare: CompareStatus | None = None,
     objectives: Objectives | None = None,
     allow_full: bool = False,
+    allow_visible_all: bool = False,
+    exporters_problem: str = "",
 ) -> Evaluation:
     """Judge one model's round.
 
@@ -115,6 +119,8 @@ def evaluate(
         compare: the comparison of versions after this round.
         objectives: how requests do against `spec.slo`.
         allow_full: whether payloads may be recorded as they pass.
+        allow_visible_all: whether sidecars may see every GPU of their node.
+        exporters_problem: why exporters of GPU figures could not be looked for.
     """
     refusals = {pod.uid: _refusal(model, pod, answers) for pod in pods}
     missing = [(pod, why) for pod in pods if (why := refusals[pod.uid]) is not None]
@@ -140,6 +146,9 @@ def evaluate(
         *(objectives.condition if objectives else ()),
         *comparing.verdict_condition(compare),
         *capture_conditions(model, (s for _, s in answered), allow_full=allow_full),
+        *gpu_conditions(
+            model, answered, now, allow_visible_all=allow_visible_all, problem=exporters_problem
+        ),
     )
     status = ObservedModelStatus(
         observed_generation=model.generation,
@@ -160,7 +169,7 @@ def evaluate(
         events=(
             *_events(model, missing, status, now, told),
             *_breaker_events(breaker),
-            *_consistency_events(model, status),
+            *_turned_events(model, status),
             *_verdict_events(model, compare),
         ),
         not_observed=Counter(why.reason for _, why in missing),
@@ -409,21 +418,21 @@ def _breaker_events(breaker: Breaker) -> list[Told]:
     return [*closed, *opened]
 
 
-def _consistency_events(model: Model, status: ObservedModelStatus) -> list[Told]:
-    """Pods of one version have come to differ, or differ no longer."""
-    kind = ConditionType.VERSION_CONSISTENT
-    before = previous_condition(model, kind)
-    differed = before.get("status") == "False"
-    return [
-        Told(
-            "Normal" if differed else "Warning",
-            Reason(now.reason),
-            now.message,
-            occasion=before.get("lastTransitionTime", ""),
-        )
-        for now in status.conditions
-        if now.type == kind and (now.status == "False") != differed
-    ]
+def _turned_events(model: Model, status: ObservedModelStatus) -> list[Told]:
+    """Pods of one version have come to differ, or GPUs to be unwell (in another way); or it is so
+    no longer. Where that is not known any more, nothing is told.
+    """
+    events = []
+    for now in status.conditions:
+        if now.type not in _TOLD_WHEN_TURNED:
+            continue
+        before = previous_condition(model, ConditionType(now.type))
+        was, is_now = before.get("status") == "False", now.status == "False"
+        if (is_now and now.reason != before.get("reason")) or (was and now.status == "True"):
+            occasion = f"{before.get('reason', '')} {before.get('lastTransitionTime', '')}"
+            kind: Literal["Normal", "Warning"] = "Warning" if is_now else "Normal"
+            events.append(Told(kind, Reason(now.reason), now.message, occasion=occasion))
+    return events
 
 
 def _verdict_events(model: Model, compare: CompareStatus | None) -> list[Told]:

@@ -16,6 +16,7 @@ from sidelight_contract.export import ExportSettings
 from sidelight_contract.names import Reason
 from sidelight_contract.spec import TokenizerUse
 from sidelight_operator.controller.capturing import capture_settings, export_settings
+from sidelight_operator.controller.gpus import gpu_settings
 from sidelight_operator.controller.models import Model
 from sidelight_operator.controller.objectives import settings_of
 from sidelight_operator.controller.pods import Refusal
@@ -29,7 +30,12 @@ class NotOursError(Exception):
 
 
 def sidecar_config(
-    model: Model, accepted: Sequence[str] = (), *, allow_full: bool = False, ships: bool = True
+    model: Model,
+    accepted: Sequence[str] = (),
+    *,
+    allow_full: bool = False,
+    ships: bool = True,
+    allow_visible_all: bool = False,
 ) -> SidecarConfig:
     """The configuration of the model's sidecars; its revision is a hash of all but the tokens.
 
@@ -39,6 +45,7 @@ def sidecar_config(
         allow_full: whether payloads may be recorded as they pass.
         ships: whether these sidecars have what shipping needs: a tap attached to a running pod has
             neither Secrets nor room on disk.
+        allow_visible_all: whether they may see every GPU of their node.
     """
     assert model.spec is not None
     engine, slo = model.spec.engine, model.spec.slo
@@ -50,6 +57,7 @@ def sidecar_config(
         slo=settings_of(slo) if slo else None,
         capture=capture_settings(model, allow_full=allow_full),
         export=export_settings(model) if ships else ExportSettings(),
+        gpu=gpu_settings(model.spec.gpu, allow_visible_all=allow_visible_all),
         summary_tokens=list(accepted),
     )
     revision = hashlib.sha256(encode_config(config)).hexdigest()[:_REVISION_LENGTH]
@@ -57,11 +65,19 @@ def sidecar_config(
 
 
 async def ensure_config(
-    kube: KubeClient, model: Model, accepted: Sequence[str], *, allow_full: bool = False
+    kube: KubeClient,
+    model: Model,
+    accepted: Sequence[str],
+    *,
+    allow_full: bool = False,
+    allow_visible_all: bool = False,
 ) -> Refusal | None:
     """Make sure that it is there and right; what went wrong, None when nothing did."""
+    config = sidecar_config(
+        model, accepted, allow_full=allow_full, allow_visible_all=allow_visible_all
+    )
     try:
-        await _ensure(kube, model, sidecar_config(model, accepted, allow_full=allow_full))
+        await _ensure(kube, model, config)
     except NotOursError as error:
         return Refusal(Reason.NAME_TAKEN, str(error))
     except KubeError as error:

@@ -20,6 +20,7 @@ from sidelight_operator.controller.version import (
     engine_image,
     version_of,
 )
+from sidelight_operator.inject.gpu import asks_for_gpu
 from sidelight_operator.inject.owner import workload_of
 from sidelight_operator.kube import Json
 
@@ -34,6 +35,9 @@ class Injection:
     engine: str = ""
     container: str = ""
     config_hash: str = ""
+    gpu: str = ""
+    """Why its sidecar gets to no driver, where it is to (a `Reason`)."""
+    gpu_message: str = ""
     image: str = ""
     """Of the sidecar."""
     previous_image: str = ""
@@ -114,6 +118,8 @@ class PodView:
     """Where it runs."""
     tap: Tap | None = None
     """The ephemeral container that observes it, of whatever ObservedModel."""
+    gpu: bool = False
+    """Whether it asks for accelerators."""
     candidate: Candidate | None = None
     """What would be attached to it."""
     image_digest: str = ""
@@ -145,6 +151,7 @@ def view_pod(
     metadata, status = pod["metadata"], pod.get("status", {})
     labels = metadata.get("labels") or {}
     injection = injection or _injection(metadata)
+    container = engine_container(pod, injection.container)
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -161,8 +168,9 @@ def view_pod(
         ready=is_ready(status),
         resource_version=metadata.get("resourceVersion", ""),
         node=pod.get("spec", {}).get("nodeName", ""),
+        gpu=asks_for_gpu(pod.get("spec") or {}, container),
         image_digest=digest_of(pod, injection.container),
-        declared=declared_of(engine_container(pod, injection.container), injection.engine, labels),
+        declared=declared_of(container, injection.engine, labels),
     )
 
 
@@ -188,6 +196,8 @@ def injection_of(record: InjectionRecord) -> Injection:
         engine=record.engine,
         container=record.container,
         config_hash=record.config_hash,
+        gpu=record.gpu,
+        gpu_message=record.gpu_message,
         image=record.image,
         previous_image=record.previous_image,
         admin_port=record.admin_port,

@@ -21,6 +21,7 @@ from sidelight_operator.controller.comparing import Comparisons
 from sidelight_operator.controller.decision import Plan, Scene
 from sidelight_operator.controller.evaluate import Answer, Evaluation, Told, asks, evaluate
 from sidelight_operator.controller.events import Teller
+from sidelight_operator.controller.exporters import Exporters, asks_exporters
 from sidelight_operator.controller.metrics import Metrics
 from sidelight_operator.controller.models import Model, parse_model
 from sidelight_operator.controller.namespaces import Namespaces
@@ -60,12 +61,16 @@ class Reconciler:
         injection: InjectionSettings | None = None,
         ended: Callable[[], None] = lambda: None,
         allow_full: bool = False,
+        allow_visible_all: bool = False,
+        exporters: Exporters | None = None,
     ) -> None:
         self._kube = kube
         self._collector = collector
         self._plan = plan
         self._installed = installed
         self._allow_full = allow_full
+        self._allow_visible_all = allow_visible_all
+        self._exporters = exporters or Exporters(kube, ())
         self._clock = clock
         self._slots = asyncio.Semaphore(models_at_once)
         self._ended = ended
@@ -114,6 +119,8 @@ class Reconciler:
         for model in models:
             neighbours.setdefault(model.namespace, []).append(model)
         async with asyncio.TaskGroup() as tasks:
+            if any(model.spec is not None and asks_exporters(model.spec.gpu) for model in models):
+                tasks.create_task(self._exporters.refresh())
             for model in models:
                 around = neighbours[model.namespace]
                 tasks.create_task(self._guarded(model, around, due or started))
@@ -155,8 +162,9 @@ class Reconciler:
         else:
             tokens = self._tokens(model.uid, self._clock())
             problem = await ensure_config(
-                self._kube, model, tokens.accepted, allow_full=self._allow_full
-            )
+                self._kube, model, tokens.accepted,
+                allow_full=self._allow_full, allow_visible_all=self._allow_visible_all,
+            )  # fmt: skip
             facts = await self._namespaces.facts_of(model.namespace)
             seen, breaker = await self._look(model, neighbours, facts)
             self.scrapes.saw(model.uid, scraped_of(model.namespace, seen.pods))
@@ -177,6 +185,7 @@ class Reconciler:
             model, seen.pods, answers, self._clock(),
             breaker=breaker, rollout=rollout, problem=problem, told=told, compare=compare,
             objectives=objectives, allow_full=self._allow_full,
+            allow_visible_all=self._allow_visible_all, exporters_problem=self._exporters.problem,
         )  # fmt: skip
         self._count(model, len(seen.pods), result)
         # Events first: what the status says already would not be told by a controller that comes
@@ -219,6 +228,8 @@ class Reconciler:
     async def _answers(
         self, model: Model, pods: Sequence[PodView], token: str, *, strata: bool, slo_history: bool
     ) -> dict[str, Answer]:
+        assert model.spec is not None
+        gpu = model.spec.gpu
         asked = [pod for pod in pods if asks(model, pod)]
         async with asyncio.TaskGroup() as tasks:
             waiting = {
@@ -229,6 +240,7 @@ class Reconciler:
                         pod.injection.admin_port,
                         strata=strata,
                         slo_history=slo_history,
+                        accelerators=self._exporters.told(pod.node, gpu) if pod.gpu else "",
                     )
                 )
                 for pod in asked

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sidelight_operator.controller.exporters import ExporterRule, parse_rules
 from sidelight_operator.controller.installation import Installation
 
 
@@ -22,6 +23,12 @@ class Settings:
     """None: outside a cluster, Sidelight's own objects are not looked after."""
     allow_full_payloads: bool = False
     """Whether an ObservedModel may have payloads recorded as they pass."""
+    allow_unsafe_visible_all: bool = False
+    """Whether an ObservedModel may have sidecars see every GPU of their node."""
+    nvml_memory: str = "64Mi"
+    """More memory for a sidecar that reads GPUs' driver; as the webhook has it."""
+    exporters: tuple[ExporterRule, ...] = ()
+    """Which pods are exporters of GPU figures."""
     namespaces: tuple[str, ...] = ()
     """The only ones that are watched; none: all."""
     models_at_once: int = 8
@@ -56,6 +63,9 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
     add("--keep-namespaces", "true", "tell the API server which namespaces to ask for", _flag)
     add("--watch-namespaces", "", "the only namespaces to watch, with commas; empty: all", _names)
     add("--allow-full-payloads", "false", "let payloads be recorded unmasked", _flag)
+    add("--allow-unsafe-visible-all", "false", "let sidecars see every GPU of a node", _flag)
+    add("--nvml-memory", "64Mi", "more memory for a sidecar that reads GPUs' driver")
+    add("--gpu-exporters", "[]", "which pods export GPU figures, as JSON", _exporters)
     add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     found = parser.parse_args(argv)
     if not found.interval > 0:
@@ -72,6 +82,9 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
             keeps_certificates=found.keep_certificates, keeps_namespaces=found.keep_namespaces,
         ) if found.namespace else None,
         allow_full_payloads=found.allow_full_payloads,
+        allow_unsafe_visible_all=found.allow_unsafe_visible_all,
+        nvml_memory=found.nvml_memory,
+        exporters=found.gpu_exporters,
         namespaces=found.watch_namespaces,
     )  # fmt: skip
 
@@ -80,6 +93,13 @@ def _flag(text: str) -> bool:
     if text not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
     return text == "true"
+
+
+def _exporters(text: str) -> tuple[ExporterRule, ...]:
+    try:
+        return parse_rules(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from sidelight_operator.controller.adapters import by_adapter
 from sidelight_operator.controller.coverage import share
 from sidelight_operator.controller.facts import Member
 from sidelight_operator.controller.figures import Figures, inference, traffic_status
+from sidelight_operator.controller.gpus import gpu_status
 from sidelight_operator.controller.identities import identity_of
 from sidelight_operator.controller.models import format_time
 from sidelight_operator.controller.pods import PodView
@@ -125,6 +126,7 @@ def _status(name: str, version: _Version) -> status.VersionStatus:
         requests_lost=figures.lost,
         connections_not_observed=figures.not_observed,
         window=traffic_status(figures),
+        gpu=gpu_status(version.members) if parted(name)[1] == MODEL else None,
     )
 
 

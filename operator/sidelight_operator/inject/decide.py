@@ -18,6 +18,7 @@ from sidelight_operator.inject.conflicts import check_pod, check_ports
 from sidelight_operator.inject.detect import find_engine
 from sidelight_operator.inject.edits import Editor
 from sidelight_operator.inject.fingerprint import config_hash
+from sidelight_operator.inject.gpu import gpu_of
 from sidelight_operator.inject.limits import fitted
 from sidelight_operator.inject.mesh import mesh_of
 from sidelight_operator.inject.mode import Choice, choose
@@ -75,8 +76,9 @@ def _decide(
     found = find_engine(containers, model.spec.engine, labels)
     container = next(one for one in containers if one.get("name") == found.container)
     weights = weights_of(pod, container, found) if model.spec.version.read_weights else NONE_ASKED
+    gpu = gpu_of(pod, container, model.spec.gpu, settings)
     scene = Scene(
-        pod, container, found, namespace, model.name, settings, model.spec, weights
+        pod, container, found, namespace, model.name, settings, model.spec, weights, gpu
     )  # fmt: skip
     choice = choose(model.spec.interception.mode, scene)
     _inject(scene, choice)
@@ -86,7 +88,8 @@ def _decide(
         f"{choice.mode.value}",
         model=model.name, mode=choice.mode, mode_reason=choice.reason,
         mode_message=choice.message, engine=found.type, engine_container=found.container,
-        port=found.port, weights=weights.state, weights_message=weights.message, patched=pod,
+        port=found.port, weights=weights.state, weights_message=weights.message,
+        gpu=gpu.reason, gpu_message=gpu.message, patched=pod,
     )  # fmt: skip
 
 
@@ -109,7 +112,8 @@ def _inject(scene: Scene, choice: Choice) -> None:
         more_ports=list(found.more_ports), admin_port=own.admin, edits=editor.edits,
         pull_secrets=_add_pull_secrets(pod["spec"], settings),
         config_hash=word, image=settings.sidecar_image, weights=scene.weights.state,
-        weights_message=scene.weights.message,
+        weights_message=scene.weights.message, gpu=scene.gpu.reason,
+        gpu_message=scene.gpu.message,
     )  # fmt: skip
     _mark(pod, record)
 

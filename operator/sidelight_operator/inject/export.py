@@ -8,7 +8,7 @@ Rules:
 3. Without sinks nothing is added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 from sidelight_contract.export import FILES_DIRECTORY, SECRETS_DIRECTORY, SPOOL_DIRECTORY
@@ -62,14 +62,18 @@ def export_environment(spec: ObservedModelSpec, labels: Mapping[str, str]) -> li
     return [{"name": VERSION_VARIABLE, "value": version}] if version else []
 
 
-def memory(settings: InjectionSettings, export: Export) -> tuple[str, str]:
-    """Request and limit of the sidecar's memory: with sinks, the capture process has its own."""
-    if not export.sinks:
-        return settings.memory_request, settings.memory_limit
-    return (
-        _sum(settings.memory_request, settings.capture_memory_request),
-        _sum(settings.memory_limit, settings.capture_memory_limit),
-    )
+def memory(settings: InjectionSettings, export: Export, *, driver: bool) -> tuple[str, str]:
+    """Request and limit of the sidecar's memory: with sinks, the capture process has its own, and
+    so has the one that reads the GPUs' `driver`.
+    """
+    requests, limits = [settings.memory_request], [settings.memory_limit]
+    if export.sinks:
+        requests.append(settings.capture_memory_request)
+        limits.append(settings.capture_memory_limit)
+    if driver:
+        requests.append(settings.nvml_memory)
+        limits.append(settings.nvml_memory)
+    return _sum(requests), _sum(limits)
 
 
 def is_ours(volume: str) -> bool:
@@ -77,8 +81,8 @@ def is_ours(volume: str) -> bool:
     return volume.startswith(PREFIX)
 
 
-def _sum(first: str, second: str) -> str:
-    return f"{ceil((amount(first) + amount(second)) / _MIB)}Mi"
+def _sum(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{ceil(sum(map(amount, parts)) / _MIB)}Mi"
 
 
 def _room(name: str, size: int) -> Json:

@@ -52,7 +52,7 @@ def fitted(resources: Json, namespace: NamespaceFacts) -> Json:
             _come_near(resource, requests, limits, bounds)
         for name, bounds in every:
             _check(resource, requests, limits, bounds, name)
-    return {"requests": requests, "limits": limits}
+    return {**resources, "requests": requests, "limits": limits}
 
 
 def _bounds(namespace: NamespaceFacts) -> Iterator[tuple[str, Json]]:

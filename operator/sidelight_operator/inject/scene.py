@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from sidelight_contract.spec import ObservedModelSpec
 from sidelight_operator.inject.detect import Found
+from sidelight_operator.inject.gpu import NONE_ASKED as NO_GPU
+from sidelight_operator.inject.gpu import GpuAccess
 from sidelight_operator.inject.types import InjectionSettings, Json, NamespaceFacts
 from sidelight_operator.inject.weights import NONE_ASKED, Weights
 
@@ -23,3 +25,4 @@ class Scene:
     spec: ObservedModelSpec
     """The ObservedModel's."""
     weights: Weights = NONE_ASKED
+    gpu: GpuAccess = NO_GPU

@@ -13,6 +13,7 @@ from sidelight_operator.inject.export import (
     export_volumes,
     memory,
 )
+from sidelight_operator.inject.gpu import NOTHING
 from sidelight_operator.inject.scene import Scene
 from sidelight_operator.inject.types import Json
 
@@ -35,7 +36,7 @@ def sidecar_container(
     """
     settings, engine, export = scene.settings, scene.found, scene.spec.export
     labels = (scene.pod.get("metadata") or {}).get("labels") or {}
-    request, limit = memory(settings, export)
+    request, limit = memory(settings, export, driver=scene.gpu.asked)
     resources = {
         "requests": {"cpu": settings.cpu_request, "memory": request},
         "limits": {"memory": limit},
@@ -49,14 +50,14 @@ def sidecar_container(
             "--config", names.CONFIG_FILE,
         ],
         "env": [
-            *_environment(scene.model, mode, engine), *scene.weights.environment(),
+            *_environment(scene, mode), *scene.gpu.environment(), *scene.weights.environment(),
             *export_environment(scene.spec, labels),
         ],
         "ports": [
             *ports,
             {"name": names.ADMIN_PORT_NAME, "containerPort": own.admin, "protocol": "TCP"},
         ],
-        "resources": resources,
+        "resources": scene.gpu.resources(resources),
         "securityContext": {
             **_RESTRICTED, "runAsNonRoot": True, "runAsUser": _UID, "runAsGroup": _UID,
         },
@@ -82,7 +83,7 @@ def redirect_container(scene: Scene, own: OwnPorts) -> Json:
         "image": settings.sidecar_image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["redirect", *ports, "--to", str(own.relay), "--liveness", str(own.liveness)],
-        "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}],
+        "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": NOTHING}],
         "resources": resources,
         "securityContext": {
             **_RESTRICTED,
@@ -123,14 +124,15 @@ def _at(bind: Bind, port: int) -> str:
     return f"[::1]:{port}" if bind is Bind.ALL6 else f"127.0.0.1:{port}"
 
 
-def _environment(model: str, mode: InterceptionMode, engine: Found) -> list[Json]:
+def _environment(scene: Scene, mode: InterceptionMode) -> list[Json]:
+    engine = scene.found
     profile = engine.profile
     known = [
         _field("SIDELIGHT_POD_NAME", "metadata.name"),
         _field("SIDELIGHT_POD_NAMESPACE", "metadata.namespace"),
-        {"name": "SIDELIGHT_MODEL", "value": model},
+        {"name": "SIDELIGHT_MODEL", "value": scene.model},
         {"name": "SIDELIGHT_ENGINE", "value": engine.type.value},
-        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"},
+        {"name": "NVIDIA_VISIBLE_DEVICES", "value": scene.gpu.visible},
     ]
     if engine.bind is Bind.POD_IP and mode is not InterceptionMode.REDIRECT:
         known.append(_field(names.POD_IP_VARIABLE, "status.podIP"))

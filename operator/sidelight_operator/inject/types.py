@@ -52,6 +52,10 @@ class InjectionSettings:
     """More, where `spec.export` has sinks: the capture process has 45 MiB idle."""
     capture_memory_limit: str = "224Mi"
     """The same of the limit; it dies at 192 MiB by its own."""
+    nvml_memory: str = "64Mi"
+    """More of both, where `spec.gpu.source` is NVML: a process of its own reads the driver."""
+    allow_unsafe_visible_all: bool = False
+    """Whether an ObservedModel may have sidecars see every GPU of their node."""
     native_sidecar: bool = True
     """Kubernetes 1.29 or later; False: a regular container."""
     pull_secrets: tuple[str, ...] = ()
@@ -84,6 +88,10 @@ class Decision:
     """Why weights are not read although it was asked for (a `WeightsState`); empty: none of it."""
     weights_message: str = ""
     """The same in a sentence, or what is mounted for it."""
+    gpu: str = ""
+    """Why the sidecar gets to no driver, where it is to (a `Reason`); empty: none of it."""
+    gpu_message: str = ""
+    """The same in a sentence, or by what it may."""
     patched: Json | None = None
     """The whole pod with the sidecar; None when it is left alone."""
 

@@ -100,6 +100,13 @@ class ApiClient:
         async for item in self._list(path, {"labelSelector": selector}):
             yield item
 
+    async def list_exporters(self, namespace: str, selector: str) -> AsyncIterator[Json]:
+        """See `KubeClient`. By the API server's cache: a cluster's pods are many."""
+        where = f"namespaces/{namespace}/" if namespace else ""
+        query = {"labelSelector": selector, "fieldSelector": "status.phase=Running"}
+        async for item in self._list(f"/api/v1/{where}pods", {**query, "resourceVersion": "0"}):
+            yield item
+
     async def list_namespaces(self) -> dict[str, dict[str, str]]:
         """Labels of all namespaces, by name."""
         return {
@@ -246,6 +253,7 @@ class ApiClient:
             more = answer.get("metadata", {}).get("continue")
             if not more:
                 return
+            page.pop("resourceVersion", None)  # it stands for a beginning
             page["continue"] = more
 
     async def _request(

@@ -39,6 +39,12 @@ class KubeClient(Protocol):
         """The pods of `namespace` that the label selector matches, page by page."""
         ...
 
+    def list_exporters(self, namespace: str, selector: str) -> AsyncIterator[Json]:
+        """The running pods that the label selector matches, of a namespace or ("") of all; they
+        may be some seconds old.
+        """
+        ...
+
     async def get_namespace_labels(self, name: str) -> dict[str, str]:
         """Labels of a namespace."""
         ...

@@ -59,12 +59,20 @@ def parse_settings(argv: list[str]) -> argparse.Namespace:
     add("--sidecar-image", "", "image to inject")
     add("--sidecar-pull-policy", "IfNotPresent", "pull policy of that image")
     add("--sidecar-pull-secrets", "", "names of Secrets for its registry, with commas")
+    add("--nvml-memory", "64Mi", "more memory for a sidecar that reads GPUs' driver")
+    add("--allow-unsafe-visible-all", "false", "let sidecars see every GPU of a node", _flag)
     add("--kubeconfig", "", "kubeconfig file; empty: the pod's own service account")
     add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     settings = parser.parse_args(argv)
     if not settings.sidecar_image:
         parser.error("--sidecar-image is missing: without it there is nothing to inject")
     return settings
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text == "true"
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -180,6 +188,8 @@ async def serve(settings: argparse.Namespace) -> None:
     injection = InjectionSettings(
         settings.sidecar_image,
         settings.sidecar_pull_policy,
+        nvml_memory=settings.nvml_memory,
+        allow_unsafe_visible_all=settings.allow_unsafe_visible_all,
         pull_secrets=tuple(name for name in settings.sidecar_pull_secrets.split(",") if name),
     )
     Gauge(
