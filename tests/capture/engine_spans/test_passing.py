@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
 from engine_export import engine_span, export_of
-from receiver import receiver
+from receiver import Posted, receiver
 
 from sidelight_contract.export import OtlpSinkSettings
 from sidelight_sidecar.capture.engine_spans import passing
@@ -18,11 +18,15 @@ from sidelight_sidecar.capture.ship.shipper import WallClock
 from sidelight_sidecar.records.handover import SpansState
 from sidelight_sidecar.records.record import Origin
 
+Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]
 ORIGIN = Origin(namespace="ml", pod="chat-0", observed_model="chat")
 
 
 class Impatient(WallClock):
-    """Waits a hundredth of what it is told."""
+    """A hundred seconds of it are one."""
+
+    def now(self) -> float:
+        return super().now() * 100
 
     async def sleep(self, seconds: float, wake: asyncio.Event) -> None:
         await super().sleep(seconds / 100, wake)
@@ -44,7 +48,7 @@ async def running(one: Passing) -> AsyncIterator[Passing]:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(one.run())
         yield one
-        one.end(10)
+        one.end(1000)
         await task
         await one.close()
 
@@ -80,14 +84,71 @@ async def test_what_is_not_taken_now_comes_again_and_nothing_twice():
     assert one.state == SpansState(delivered=2)
 
 
-async def test_what_is_refused_is_counted_and_gone():
-    """So is what is rejected of a request that was taken."""
-    async with receiver() as server:
-        server.answers += [web.Response(status=400)]
+def without(number: int, status: int = 400) -> Answer:
+    """A backend that will not have one span, and a request that it is in."""
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        posted = Posted("", request.headers, await request.content.read())
+        bad = any(span.span_id[-1] == number for span in posted.spans)
+        return web.Response(status=status if bad else 200)
+
+    return answer
+
+
+async def test_what_is_refused_goes_in_halves_and_the_span_that_is_refused_is_alone():
+    """The six others of its export arrive; so does what comes behind."""
+    async with receiver(without(3)) as server:
         async with running(made(server.url)) as one:
-            one.put(export(1, 2))
-            one.put(export(3))
-    assert one.state == SpansState(delivered=1, refused=2)
+            one.put(export(*range(1, 8)))
+            one.put(export(9))
+    assert one.state == SpansState(delivered=7, refused=1)
+    assert one.waiting_bytes == 0
+
+
+async def test_a_span_that_a_sink_falls_over_holds_nobody_up_and_is_given_up_where_others_pass():
+    """Always 500. What is rejected of a request that was taken is counted, too."""
+    async with receiver(without(3, 500)) as server:
+        async with running(made(server.url)) as one:
+            one.put(export(*range(1, 8)))
+            await until(lambda: one.state.delivered == 6)
+            number = 10
+            while not one.state.refused:
+                one.put(export(number % 200 + 10))
+                number += 1
+                await asyncio.sleep(0.01)
+    assert one.state.refused == 1
+    assert (one.state.delivered, one.state.lost) == (6 + number - 10, 0)
+    assert one.waiting_bytes == 0
+
+
+async def test_a_sink_that_refuses_all_is_not_asked_span_by_span():
+    """A thousand requests for each export would be no good to anybody."""
+    refusing = Refusing()
+    async with receiver(refusing.answer) as server:
+        async with running(made(server.url)) as one:
+            one.put(export(*range(1, 65)))
+            await until(lambda: one.state.refused == 64)
+            before = refusing.asked
+            assert before < 40
+            one.put(export(*range(1, 65)))
+            await until(lambda: one.state.refused == 128)
+            assert refusing.asked == before + 1
+            refusing.status = 200
+            one.put(export(1))
+            await until(lambda: one.state.delivered == 1)
+    assert one.state == SpansState(delivered=1, refused=128)
+
+
+class Refusing:
+    """A backend that refuses all, until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.asked, self.status = 0, 400
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        await request.content.read()
+        self.asked += 1
+        return web.Response(status=self.status)
 
 
 async def test_a_sink_that_is_down_costs_the_limit_and_the_oldest_go_first():

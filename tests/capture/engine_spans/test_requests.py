@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from receiver import plain, spans_in
 
-from sidelight_sidecar.capture.engine_spans.requests import Ready, requests_of
+from sidelight_sidecar.capture.engine_spans.requests import Ready, halves, requests_of
 
 OURS = {"service.name": "chat", "k8s.pod.name": "chat-0"}
 MOST = 8192
@@ -75,3 +75,35 @@ def test_a_span_that_fits_into_none_goes_alone():
 def test_without_spans_there_is_no_request():
     """Nothing is to be said."""
     assert list(requests_of(export_of(), OURS, {}, MOST)) == []
+
+
+@given(scopes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_halves_have_each_span_once_where_it_was(scopes: list[int]):
+    """With its resource and its scope, and none that is empty."""
+    export, number = ExportTraceServiceRequest(), 0
+    for count in scopes:
+        export.MergeFrom(
+            export_of(
+                *[engine_span(number + one) for one in range(1, count + 1)],
+                resource={"a": str(number)},
+            )
+        )
+        number += count
+    whole = Ready(export.SerializeToString(), number)
+    if number == 1:
+        return
+    first, second = halves(whole)
+    assert (first.spans, second.spans) == (number // 2, number - number // 2)
+    assert placed(first) + placed(second) == placed(whole)
+    for half in (first, second):
+        assert all(some.spans for one in parsed(half).resource_spans for some in one.scope_spans)
+
+
+def placed(ready: Ready) -> list[tuple[object, str, bytes]]:
+    """Spans, each with its resource and scope."""
+    return [
+        (plain(one.resource.attributes)["a"], some.scope.name, span.SerializeToString())
+        for one in parsed(ready).resource_spans
+        for some in one.scope_spans
+        for span in some.spans
+    ]

@@ -5,7 +5,10 @@ Rules:
    disk: spans are no records, and a collector that is down for long is to cost nothing.
 2. What cannot be sent now is tried again, later and later, as records are; what of an export is
    sent is not sent again.
-3. Endpoint, headers, Secret and size limits are those of the sink's own spans.
+3. What is refused, or failed `TRIES_WHOLE` times, goes in halves, until the span that the sink will
+   not have is alone: that one is refused. One that fails alone while others pass is set aside, as
+   records are (`ship/aside.py`).
+4. Endpoint, headers, Secret and size limits are those of the sink's own spans.
 """
 
 import asyncio
@@ -19,8 +22,15 @@ from typing import NamedTuple
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from sidelight_contract.export import OtlpProtocol, OtlpSinkSettings
-from sidelight_sidecar.capture.engine_spans.requests import Ready, requests_of
-from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipPolicy, ShipSettings
+from sidelight_sidecar.capture.engine_spans.requests import Ready, halves, requests_of
+from sidelight_sidecar.capture.ship.aside import Aside
+from sidelight_sidecar.capture.ship.policy import (
+    TRIES_WHOLE,
+    Delivery,
+    Outcome,
+    ShipPolicy,
+    ShipSettings,
+)
 from sidelight_sidecar.capture.ship.shipper import CLOSE_SECONDS, Clock
 from sidelight_sidecar.capture.sinks.credentials import CredentialsReader
 from sidelight_sidecar.capture.sinks.otlp.dialects import DIALECTS
@@ -37,6 +47,11 @@ MAX_BYTES = 4 << 20
 """Default 4 MiB: half a minute of 100 requests a second, at a kilobyte and a half each."""
 HOW = ShipSettings(linger_seconds=0.0)
 """At once: exporters gather spans for 5 seconds already."""
+MOST_ASIDE = 16
+"""Spans. Default 16: they take of the same room, and an engine's spans are all alike."""
+REFUSALS = 8
+"""Refused in a row, a sink is taken to refuse all, and halves are not tried until it takes one.
+Default 8: else each export of 512 spans would be a thousand requests for nothing."""
 _FOREVER = 3600.0
 
 
@@ -77,13 +92,18 @@ class Passing:
         self._transport = transport
         self._clock = clock
         self._policy = ShipPolicy(HOW, chance)
+        self._aside = Aside(HOW.first_seconds, HOW.most_seconds, chance)
         self._wake = asyncio.Event()
         self._end_at: float | None = None
         self._queue: deque[Waiting] = deque()
         self._bytes = 0
-        self._taken = 0
-        """Bytes of the export that is under way."""
         self._ready: deque[Ready] = deque()
+        """Requests of the export that is under way; the first goes next."""
+        self._in_a_row = 0
+        """How often that has failed."""
+        self._refusals = 0
+        self._set_aside: dict[int, Ready] = {}
+        self._number = 0
         self._delivered = self._refused = self._lost = 0
 
     @property
@@ -94,7 +114,8 @@ class Passing:
     @property
     def waiting_bytes(self) -> int:
         """Of what waits, that under way included."""
-        return self._bytes + self._taken
+        begun = (*self._ready, *self._set_aside.values())
+        return self._bytes + sum(len(ready.body) for ready in begun)
 
     def put(self, export: Waiting) -> None:
         """Here is one more."""
@@ -113,6 +134,8 @@ class Passing:
     def end(self, within_seconds: float) -> None:
         """Send what waits, and return from `run` when that is done or time is up."""
         self._end_at = self._clock.now() + within_seconds
+        self._policy.hurry()
+        self._aside.hurry()
         self._wake.set()
 
     async def close(self) -> None:
@@ -127,16 +150,29 @@ class Passing:
             self._wake.clear()
             now = self._clock.now()
             waiting = len(self._queue) + len(self._ready)
+            number = self._aside.due(now, others=waiting > 0)
+            if number is not None and not self._policy.wait_seconds(now):
+                await self._again(number)
+                continue
             draining = self._end_at is not None
             plan = self._policy.plan(now, waiting=waiting, size=0, waited=0.0, draining=draining)
             if plan.most:
                 await self._next()
             else:
-                wait = plan.wait_seconds if waiting else _FOREVER
+                wait = self._wait(plan.wait_seconds if waiting else _FOREVER, others=waiting > 0)
                 await self._clock.sleep(self._within(wait), self._wake)
 
     def _may_go_on(self, end_at: float) -> bool:
-        return bool(self._queue or self._ready) and self._clock.now() < end_at
+        left = self._queue or self._ready or self._set_aside
+        return bool(left) and self._clock.now() < end_at
+
+    def _wait(self, seconds: float, *, others: bool) -> float:
+        """No longer than until one of those aside may be tried."""
+        now = self._clock.now()
+        of_aside = self._aside.wait_seconds(now, others=others)
+        if of_aside is None:
+            return seconds
+        return min(seconds, max(of_aside, self._policy.wait_seconds(now)))
 
     def _within(self, seconds: float) -> float:
         if self._end_at is None:
@@ -145,28 +181,79 @@ class Passing:
 
     async def _next(self) -> None:
         """Send one request, and say what came of it."""
-        delivery = await self._tried()
-        if delivery is None:
+        headers = self._headers()
+        if isinstance(headers, Delivery):
+            self._policy.failed(self._clock.now(), headers)
             return
+        if not self._ready and not await self._begin(headers):
+            return
+        first = self._ready[0]
+        delivery = await self._send(first, headers)
         if delivery.outcome is Outcome.LATER:
-            self._policy.failed(self._clock.now(), delivery)
+            self._failed(first, delivery)
             return
-        spans = self._ready.popleft().spans
-        refused = spans if delivery.outcome is Outcome.REFUSED else min(spans, delivery.refused)
-        self._delivered += spans - refused
-        self._refused += refused
-        self._policy.delivered()
-        if not self._ready:
-            self._taken = 0
+        self._in_a_row = 0
+        if delivery.outcome is Outcome.REFUSED and first.spans > 1 and self._refusals < REFUSALS:
+            self._halve(first)
+            return
+        self._ready.popleft()
+        self._settled(first, delivery)
+        if delivery.outcome is Outcome.DELIVERED:
+            self._aside.others_passed()
+            for number in self._aside.given_up():
+                self._refused += self._set_aside.pop(number).spans
+                self._aside.forget(number)
 
-    async def _tried(self) -> Delivery | None:
-        """None: there is nothing to send."""
+    def _failed(self, first: Ready, delivery: Delivery) -> None:
+        now = self._clock.now()
+        self._policy.failed(now, delivery)
+        self._aside.others_failed()
+        self._in_a_row += 1
+        if first.spans > 1 and self._in_a_row >= TRIES_WHOLE:
+            self._halve(first)
+        elif first.spans == 1 and self._policy.open and len(self._set_aside) < MOST_ASIDE:
+            self._number += 1
+            self._set_aside[self._number] = self._ready.popleft()
+            self._aside.put(self._number, now)
+
+    async def _again(self, number: int) -> None:
+        """Try one that failed alone."""
+        ready, headers = self._set_aside[number], self._headers()
+        if isinstance(headers, Delivery):
+            self._policy.failed(self._clock.now(), headers)
+            return
+        delivery = await self._send(ready, headers)
+        now = self._clock.now()
+        if delivery.outcome is not Outcome.LATER:
+            del self._set_aside[number]
+            self._aside.passed(number)
+            self._settled(ready, delivery)
+        elif not self._aside.failed(number, now):
+            self._policy.failed(now, delivery)
+
+    def _halve(self, first: Ready) -> None:
+        self._ready.popleft()
+        self._ready.extendleft(reversed(halves(first)))
+
+    def _settled(self, ready: Ready, delivery: Delivery) -> None:
+        refused = delivery.outcome is Outcome.REFUSED
+        self._refusals = self._refusals + 1 if refused else 0
+        count = ready.spans if refused else min(ready.spans, delivery.refused)
+        self._delivered += ready.spans - count
+        self._refused += count
+        self._policy.delivered()
+
+    def _headers(self) -> dict[str, str] | Delivery:
+        """Those of each request; or why there are none."""
         try:
-            headers = sent_headers(self._settings, self._dialect, self._credentials.read())
-            if not self._ready and not await self._begin(headers):
-                return None
+            return sent_headers(self._settings, self._dialect, self._credentials.read())
+        except SecretError as error:
+            return Delivery(Outcome.LATER, str(error))
+
+    async def _send(self, ready: Ready, headers: dict[str, str]) -> Delivery:
+        try:
             async with asyncio.timeout(self._within(HOW.timeout_seconds)):
-                result = await self._transport.export(self._ready[0].body, headers)
+                result = await self._transport.export(ready.body, headers)
         except TimeoutError:
             return Delivery(Outcome.LATER, "timed out")
         except (PostError, SecretError) as error:
@@ -179,14 +266,11 @@ class Passing:
         """Make requests of the oldest export; False: there is none to be made."""
         export = self._queue.popleft()
         self._bytes -= len(export.body)
-        self._taken = len(export.body)
         try:
             # Once more the limit's bytes, and beside the loop: others want their turn.
             self._ready.extend(await asyncio.to_thread(self._requests, export.body, headers))
         except Exception:  # noqa: BLE001 - the next time it would be the same
             self._refused += export.spans
-        if not self._ready:
-            self._taken = 0
         return bool(self._ready)
 
     def _requests(self, body: bytes, headers: dict[str, str]) -> list[Ready]:

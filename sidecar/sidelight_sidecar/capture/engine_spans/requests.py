@@ -55,6 +55,36 @@ def requests_of(
     yield from packing.end()
 
 
+def halves(ready: Ready) -> tuple[Ready, Ready]:
+    """The same spans in two requests, if there is more than one."""
+    first = ExportTraceServiceRequest.FromString(ready.body)
+    second = ExportTraceServiceRequest.FromString(ready.body)
+    half = ready.spans // 2
+    _keep(first, range(half))
+    _keep(second, range(half, ready.spans))
+    return (
+        Ready(first.SerializeToString(), half),
+        Ready(second.SerializeToString(), ready.spans - half),
+    )
+
+
+def _keep(request: ExportTraceServiceRequest, wanted: range) -> None:
+    """Leave so many spans of a request, with the resources and scopes that they need."""
+    number = 0
+    for one in request.resource_spans:
+        for some in one.scope_spans:
+            kept = [span for at, span in enumerate(some.spans, number) if at in wanted]
+            number += len(some.spans)
+            del some.spans[:]
+            some.spans.extend(kept)
+        kept_scopes = [some for some in one.scope_spans if some.spans]
+        del one.scope_spans[:]
+        one.scope_spans.extend(kept_scopes)
+    kept_resources = [one for one in request.resource_spans if one.scope_spans]
+    del request.resource_spans[:]
+    request.resource_spans.extend(kept_resources)
+
+
 class _Packing:
     """Fills one request after the other."""
 
