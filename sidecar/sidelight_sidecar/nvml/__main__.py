@@ -1,0 +1,72 @@
+"""The program: finds the devices, and writes lines (`words`) to its output until that is closed."""
+
+import argparse
+import json
+import os
+import resource
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sidelight_sidecar.nvml.words import (
+    FAST_SECONDS,
+    FLUSH_SECONDS,
+    PROCESS_NAME,
+    SLOW_SECONDS,
+    Outcome,
+)
+
+MEMORY_BYTES = 256 << 20
+"""Python and the driver's library take a tenth of it; a leak is to end here, not in the pod."""
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="sidelight_sidecar.nvml", description=__doc__)
+    parser.add_argument("--uuid", action="append", default=[], help="one of the pod's devices")
+    seen = parser.add_mutually_exclusive_group()
+    seen.add_argument("--claimed", action="store_true", help="only the pod's are visible (default)")
+    seen.add_argument("--visible-all", action="store_true", help="the node's are visible")
+    parser.add_argument("--period-ms", type=float, default=FAST_SECONDS * 1000)
+    parser.add_argument("--slow-ms", type=float, default=SLOW_SECONDS * 1000)
+    parser.add_argument("--name", default=PROCESS_NAME, help="of the process, at most 15 letters")
+    options = parser.parse_args()
+    _be_modest(options.name)
+    try:  # the bindings may be missing
+        from sidelight_sidecar.nvml.program import Program  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        write([{"kind": "end", "outcome": Outcome.BINDINGS_NOT_FOUND, "text": str(error)}])
+        return
+    program = Program(
+        options.uuid, options.visible_all, options.period_ms / 1000, options.slow_ms / 1000
+    )
+    program.start()
+    with suppress(BrokenPipeError, KeyboardInterrupt):
+        last = False
+        while not last:
+            program.outbox.changed.wait(FLUSH_SECONDS)
+            lines, last = program.outbox.take()
+            write(lines)
+    os._exit(0)  # a thread may hang in the driver, and would hold the interpreter's end up
+
+
+def write(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write lines; waits for whoever reads."""
+    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    rest = memoryview(text.encode())
+    while rest:
+        rest = rest[os.write(1, rest) :]
+
+
+def _be_modest(name: str) -> None:
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name, encoding="ascii")
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()
