@@ -97,25 +97,23 @@ def without(number: int, status: int = 400) -> Answer:
 
 async def test_what_is_refused_goes_in_halves_and_the_span_that_is_refused_is_alone():
     """The six others of its export arrive; so does what comes behind."""
-    async with receiver(without(3)) as server:
-        async with running(made(server.url)) as one:
-            one.put(export(*range(1, 8)))
-            one.put(export(9))
+    async with receiver(without(3)) as server, running(made(server.url)) as one:
+        one.put(export(*range(1, 8)))
+        one.put(export(9))
     assert one.state == SpansState(delivered=7, refused=1)
     assert one.waiting_bytes == 0
 
 
 async def test_a_span_that_a_sink_falls_over_holds_nobody_up_and_is_given_up_where_others_pass():
     """Always 500. What is rejected of a request that was taken is counted, too."""
-    async with receiver(without(3, 500)) as server:
-        async with running(made(server.url)) as one:
-            one.put(export(*range(1, 8)))
-            await until(lambda: one.state.delivered == 6)
-            number = 10
-            while not one.state.refused:
-                one.put(export(number % 200 + 10))
-                number += 1
-                await asyncio.sleep(0.01)
+    async with receiver(without(3, 500)) as server, running(made(server.url)) as one:
+        one.put(export(*range(1, 8)))
+        await until(lambda: one.state.delivered == 6)
+        number = 10
+        while not one.state.refused:
+            one.put(export(number % 200 + 10))
+            number += 1
+            await asyncio.sleep(0.01)
     assert one.state.refused == 1
     assert (one.state.delivered, one.state.lost) == (6 + number - 10, 0)
     assert one.waiting_bytes == 0
@@ -124,18 +122,17 @@ async def test_a_span_that_a_sink_falls_over_holds_nobody_up_and_is_given_up_whe
 async def test_a_sink_that_refuses_all_is_not_asked_span_by_span():
     """A thousand requests for each export would be no good to anybody."""
     refusing = Refusing()
-    async with receiver(refusing.answer) as server:
-        async with running(made(server.url)) as one:
-            one.put(export(*range(1, 65)))
-            await until(lambda: one.state.refused == 64)
-            before = refusing.asked
-            assert before < 40
-            one.put(export(*range(1, 65)))
-            await until(lambda: one.state.refused == 128)
-            assert refusing.asked == before + 1
-            refusing.status = 200
-            one.put(export(1))
-            await until(lambda: one.state.delivered == 1)
+    async with receiver(refusing.answer) as server, running(made(server.url)) as one:
+        one.put(export(*range(1, 65)))
+        await until(lambda: one.state.refused == 64)
+        before = refusing.asked
+        assert before < 40
+        one.put(export(*range(1, 65)))
+        await until(lambda: one.state.refused == 128)
+        assert refusing.asked == before + 1
+        refusing.status = 200
+        one.put(export(1))
+        await until(lambda: one.state.delivered == 1)
     assert one.state == SpansState(delivered=1, refused=128)
 
 
