@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from controller_world import pod_body, summary
+from controller_world import model_body, pod_body, summary
 
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.slo import SLOS
@@ -27,6 +27,9 @@ from sidelight_operator.controller.adapters import rings_by_version
 from sidelight_operator.controller.agreement import metrics_agree
 from sidelight_operator.controller.autopsies import autopsy_statuses
 from sidelight_operator.controller.figures import traffic_status
+from sidelight_operator.controller.gpu_health import gpu_conditions
+from sidelight_operator.controller.gpus import gpu_status
+from sidelight_operator.controller.models import parse_model
 from sidelight_operator.controller.objectives import _by_this_clock
 from sidelight_operator.controller.pods import view_pod
 from sidelight_operator.controller.slo_history import SloLedger, SloReading
@@ -42,6 +45,9 @@ from sidelight_operator.verdict.matched import blocks
 
 SPEC = ObservedModelSpec.model_validate({"selector": {"matchLabels": {"app": "chat"}}})
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+MODEL = parse_model(model_body())
+POD_WITH_GPU = pod_body("a", labels={"app.kubernetes.io/version": "one"})
+POD_WITH_GPU["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
 NUMBERS = (0, 1, 2, 10, 60, 900, -1, -900, 1 << 40, (1 << 63) - 1, -(1 << 63))
 TIMES = (0.0, 1e-300, 1.0, 300.0, 1.7e9, -1.0, 1e300, -1e300, 2e12)
 WORDS = ("", "x", "m", "chat", "other", "_unknown", "\u2028", "y" * 300, *SLOS)
@@ -99,6 +105,10 @@ def use(told: Summary) -> None:
     traffic_status(versions_of([(pod, told)]).whole)
     metrics_agree([told])
     autopsy_statuses([(pod, told)])
+    for body in (POD_WITH_GPU, pod_body("a")):
+        member = (view_pod(body, SPEC.version.labels), told)
+        gpu_status([member, member])
+        gpu_conditions(MODEL, [member, member], NOW, allow_visible_all=False)
     rings = _by_this_clock(rings_by_version("one", told), told.slo.at, NOW)
     ledger = SloLedger()
     ledger.take("r", [SloReading("u", "b", "r", rings)], ["u"], NOW)

@@ -78,6 +78,9 @@ env:
   - {name: SIDELIGHT_SIDECAR_IMAGE, value: {{ include "sidelight.image" (list $ .Values.image.sidecar) | quote }}}
   - {name: SIDELIGHT_SIDECAR_PULL_POLICY, value: {{ .Values.image.sidecar.pullPolicy }}}
   - {name: SIDELIGHT_SIDECAR_PULL_SECRETS, value: {{ join "," .Values.image.sidecar.pullSecrets | quote }}}
+  # So do these: what a pod is given depends on them.
+  - {name: SIDELIGHT_NVML_MEMORY, value: {{ .Values.gpu.nvmlMemory | quote }}}
+  - {name: SIDELIGHT_ALLOW_UNSAFE_VISIBLE_ALL, value: {{ .Values.gpu.allowUnsafeVisibleAll | quote }}}
   - {name: SIDELIGHT_LOG_LEVEL, value: {{ .Values.logLevel }}}
 livenessProbe:
   httpGet: {path: /healthz, port: http}

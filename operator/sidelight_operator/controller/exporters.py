@@ -51,7 +51,9 @@ def asks_exporters(gpu: Gpu) -> bool:
     return bool(_KINDS[gpu.source]) and not through_driver
 
 
-class ExporterRule(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class ExporterRule(
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename={"selector": "labelSelector"}
+):
     """By what exporters of one kind are known: an entry of the chart's `gpu.exporters`."""
 
     kind: Literal["dcgm", "amd"]
@@ -74,7 +76,7 @@ def parse_rules(text: str) -> tuple[ExporterRule, ...]:
         raise ValueError(f"not a list of exporters: {error}") from error
     for rule in found:
         if not rule.selector or not 0 < rule.port < 1 << 16:
-            raise ValueError("each exporter needs a selector and a port from 1 to 65535")
+            raise ValueError("each exporter needs a labelSelector and a port from 1 to 65535")
     if len(found) > MAX_RULES:
         raise ValueError(f"{len(found)} exporters; at most {MAX_RULES} are looked for")
     return found

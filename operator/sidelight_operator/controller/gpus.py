@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from sidelight_contract import status
+from sidelight_contract.config import SidecarConfig
 from sidelight_contract.durations import round_significant
 from sidelight_contract.gpu import (
     Activity,
@@ -31,6 +32,8 @@ _MAX_WORD = 80
 _MAX_THROTTLES = 8
 _BYTES = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20))
 _JOULES = (("GJ", 1e9), ("MJ", 1e6), ("kJ", 1e3))
+_DEFAULT = SidecarConfig(version=1).gpu
+"""The very object: only so it is left out of what is written, for sidecars of older releases."""
 _REASONS = frozenset(
     {
         Reason.GPU_NOT_ASKED, Reason.NO_EXPORTER_FOUND, Reason.EXPORTER_UNREACHABLE,
@@ -45,7 +48,8 @@ _REASONS = frozenset(
 def gpu_settings(gpu: Gpu, *, allow_visible_all: bool) -> GpuSettings:
     """What sidecars are told of `spec.gpu`."""
     source: Literal["Auto", "DCGM", "NVML", "AMD", "None"] = gpu.source.value
-    return GpuSettings(source, gpu.nvml.unsafe_visible_all and allow_visible_all)
+    settings = GpuSettings(source, gpu.nvml.unsafe_visible_all and allow_visible_all)
+    return _DEFAULT if settings == _DEFAULT else settings
 
 
 def has_gpu(member: Member) -> bool:
