@@ -66,6 +66,8 @@ TAKEOVER_PORT = 15080
 ENGINE_SPANS_PORT = 15418
 """Where the sidecar takes the engine's own spans: on loopback alone, and where a sink asks for them
 (beside a mesh, too)."""
+ENGINE_SPANS_VARIABLE = "SIDELIGHT_ENGINE_SPANS_PORT"
+"""Tells the sidecar of a pod that has this port in use itself to leave it alone (`0`)."""
 RESERVED_PORTS = frozenset(
     {RELAY_PORT, LIVENESS_PORT, ADMIN_PORT, TAKEOVER_PORT, ENGINE_SPANS_PORT}
 )
@@ -245,6 +247,7 @@ class Reason(StrEnum):
     REDACTION_REFUSED = "RedactionRefused"
     RECORDS_DELIVERED = "RecordsDelivered"
     METRICS_NOT_DELIVERED = "MetricsNotDelivered"
+    ENGINE_SPANS_NOT_TAKEN = "EngineSpansNotTaken"
     RECORDS_LOST = "RecordsLost"
     SINK_DOWN = "SinkDown"
     SPOOL_NOT_ON_DISK = "SpoolNotOnDisk"

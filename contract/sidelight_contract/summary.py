@@ -299,6 +299,8 @@ class CaptureReport(msgspec.Struct, omit_defaults=True):
     """Why the settings cannot be used, of one of them: then no payload is recorded."""
     spool_failed: Word = ""
     """Why records wait in memory although they were to wait on disk, of one of them."""
+    spans_not_taken: int = 0
+    """Sidecars that were to take the engine's spans and cannot: the port is another's."""
     sinks: Annotated[dict[str, SinkReport], msgspec.Meta(max_length=MAX_SINKS)] = {}
 
     def merge(self, other: "CaptureReport") -> None:
@@ -309,6 +311,7 @@ class CaptureReport(msgspec.Struct, omit_defaults=True):
         add_counts(self.left_out, other.left_out)
         self.refused = max(self.refused, other.refused)
         self.spool_failed = max(self.spool_failed, other.spool_failed)
+        self.spans_not_taken += other.spans_not_taken
         for name, sink in other.sinks.items():
             self.sinks.setdefault(name, SinkReport()).merge(sink)
 

@@ -7,9 +7,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from sidelight_contract.capture import CaptureSettings
-from sidelight_contract.export import ExportSettings, FileSinkSettings, SpoolSettings
+from sidelight_contract.export import (
+    ExportSettings,
+    FileSinkSettings,
+    OtlpSinkSettings,
+    SpoolSettings,
+)
 from sidelight_sidecar.coding import zstd
 from sidelight_sidecar.observer.capture.child import CaptureChild
 from sidelight_sidecar.records.handover import Captured, Payload, Settings
@@ -123,6 +129,18 @@ async def test_a_spool_that_cannot_be_on_disk_is_in_memory_and_said(tmp_path: Pa
         await until(lambda: child.state.records == 1)
         assert child.state.spool_failed == "File exists"
     assert ids(tmp_path) == ["r-1"]
+
+
+async def test_a_port_that_injection_says_is_the_pods_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Though a sink asks for the engine's spans; and that is told."""
+    monkeypatch.setenv("SIDELIGHT_ENGINE_SPANS_PORT", "0")
+    sink = OtlpSinkSettings(name="traces", endpoint="http://127.0.0.1:1", engine_spans=True)
+    settings = msgspec.structs.replace(SETTINGS, export=ExportSettings([sink]))
+    async with running(tmp_path, settings) as child:
+        await until(lambda: child.state.engine_spans_taken is not None)
+        assert not child.state.engine_spans_taken
 
 
 async def test_with_nothing_to_capture_there_is_no_process_and_nothing_is_taken(tmp_path: Path):

@@ -134,6 +134,15 @@ def test_a_spool_that_is_not_on_disk_is_said():
     assert found[ConditionType.EXPORTED][:2] == ("False", Reason.SPOOL_NOT_ON_DISK)
 
 
+def test_engines_spans_that_cannot_come_are_said():
+    """The pod has the port; records arrive."""
+    found = conditions(model(), told(SinkReport(1), spans_not_taken=1))
+    assert found[ConditionType.EXPORTED] == (
+        "False", Reason.ENGINE_SPANS_NOT_TAKEN,
+        "1 of 1 sidecars take no spans of the engine: port 15418 is used by the pod itself",
+    )  # fmt: skip
+
+
 def test_without_sinks_there_is_nothing_to_say():
     """No condition."""
     assert capture_conditions(parse_model(model_body()), [], allow_full=False) == ()

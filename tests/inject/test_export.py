@@ -9,6 +9,7 @@ from sidelight_contract.names import Reason
 
 Json = dict[str, Any]
 FILE = {"name": "files", "file": {}}
+SPANS = {"name": "traces", "otlp": {"endpoint": "http://collector:4318", "engineSpans": True}}
 KAFKA = {
     "name": "topic",
     "secretRef": {"name": "sidelight-kafka"},
@@ -60,6 +61,19 @@ def test_the_version_is_told_by_the_label_that_names_it():
     env = {e["name"]: e.get("value") for e in sidecar_of(injected(FILE, labels=labels))["env"]}
     assert env["SIDELIGHT_VERSION"] == "v7"
     assert "SIDELIGHT_VERSION" not in {e["name"] for e in sidecar_of(injected(FILE))["env"]}
+
+
+@pytest.mark.parametrize("sinks", [[], [SPANS]], ids=["no sink", "a sink asks"])
+def test_a_pod_that_has_the_port_of_engines_spans_keeps_it(sinks: list[Json]):
+    """The sidecar starts first, and would take it; also where a sink asks only later."""
+    other = {"name": "other", "image": "b", "ports": [{"containerPort": 15418}]}
+    for containers, expected in (((engine(), other), "0"), ((engine(),), None)):
+        decision = judge(pod(*containers), model(export={"sinks": sinks}))
+        assert decision.patched is not None, decision.message
+        env = {e["name"]: e.get("value") for e in sidecar_of(decision.patched)["env"]}
+        assert env.get("SIDELIGHT_ENGINE_SPANS_PORT") == expected
+        again = judge(decision.patched, model(export={"sinks": sinks}))
+        assert again.patched == decision.patched
 
 
 def test_injecting_again_takes_the_volumes_of_before_away():

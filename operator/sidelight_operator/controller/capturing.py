@@ -14,7 +14,7 @@ from sidelight_contract.capture import (
     RedactionSettings,
 )
 from sidelight_contract.durations import parse_duration
-from sidelight_contract.names import ConditionType, Reason
+from sidelight_contract.names import ENGINE_SPANS_PORT, ConditionType, Reason
 from sidelight_contract.summary import CaptureReport, SinkReport, Summary
 from sidelight_operator.controller.judged import Judged
 from sidelight_operator.controller.models import Model
@@ -179,6 +179,12 @@ def _exported(whole: CaptureReport) -> Judged:
             "volume from their creation on; restart the workload"
         )
         return kind, "False", Reason.SPOOL_NOT_ON_DISK, message
+    if whole.spans_not_taken:
+        message = (
+            f"{whole.spans_not_taken} of {whole.sidecars} sidecars take no spans of the engine: "
+            f"port {ENGINE_SPANS_PORT} is used by the pod itself"
+        )
+        return kind, "False", Reason.ENGINE_SPANS_NOT_TAKEN, message
     unmeasured = {name: sink for name, sink in sorted(whole.sinks.items()) if sink.metrics_down}
     if unmeasured:
         return kind, "False", Reason.METRICS_NOT_DELIVERED, _sentences(unmeasured, _unmeasured)

@@ -85,11 +85,16 @@ def check_ports(pod: Json, found: Found, mode: InterceptionMode, own: OwnPorts) 
     Raises:
         RefusedError: and which.
     """
-    used = set(found.ports) | {port.get("containerPort") for port in _declared(pod["spec"])}
+    used = used_ports(pod, found)
     if clash := sorted(set(_needed(mode, own, len(found.ports))) & used):
         raise RefusedError(
             Reason.PORT_RESERVED, f"the pod uses port {clash[0]}, which the sidecar needs"
         )
+
+
+def used_ports(pod: Json, found: Found) -> set[object]:
+    """Those that the pod declares, and the engine's."""
+    return set(found.ports) | {port.get("containerPort") for port in _declared(pod["spec"])}
 
 
 def _needed(mode: InterceptionMode, own: OwnPorts, count: int) -> Sequence[int]:

@@ -6,12 +6,15 @@ Rules:
    user may not write to is nothing that a pod of others could be changed for. Their size limits,
    past which the kubelet would evict the pod, are twice what the sidecar allows itself.
 3. Without sinks nothing is added.
+4. A pod that uses the port of engine's spans itself keeps it: its sidecar, which starts first, is
+   told never to open it. Also where no sink asks for such spans: one may ask while the pod runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 
 from sidelight_contract.export import FILES_DIRECTORY, SECRETS_DIRECTORY, SPOOL_DIRECTORY
+from sidelight_contract.names import ENGINE_SPANS_PORT, ENGINE_SPANS_VARIABLE
 from sidelight_contract.spec import ObservedModelSpec
 from sidelight_contract.spec_capture import Export
 from sidelight_operator.inject.limits import amount
@@ -60,6 +63,13 @@ def export_environment(spec: ObservedModelSpec, labels: Mapping[str, str]) -> li
         return []
     version = next((labels[name] for name in spec.version.labels if labels.get(name)), "")
     return [{"name": VERSION_VARIABLE, "value": version}] if version else []
+
+
+def engine_spans_environment(used: Collection[object]) -> list[Json]:
+    """Of a pod that uses these ports."""
+    if ENGINE_SPANS_PORT not in used:
+        return []
+    return [{"name": ENGINE_SPANS_VARIABLE, "value": "0"}]
 
 
 def memory(settings: InjectionSettings, export: Export, *, driver: bool) -> tuple[str, str]:

@@ -6,8 +6,10 @@ from sidelight_contract import names
 from sidelight_contract.names import InterceptionMode, OwnPorts
 from sidelight_contract.spec_capture import Export
 from sidelight_operator.inject.bind import Bind
+from sidelight_operator.inject.conflicts import used_ports
 from sidelight_operator.inject.detect import Found
 from sidelight_operator.inject.export import (
+    engine_spans_environment,
     export_environment,
     export_mounts,
     export_volumes,
@@ -52,6 +54,7 @@ def sidecar_container(
         "env": [
             *_environment(scene, mode), *scene.gpu.environment(), *scene.weights.environment(),
             *export_environment(scene.spec, labels),
+            *engine_spans_environment(used_ports(scene.pod, engine)),
         ],
         "ports": [
             *ports,

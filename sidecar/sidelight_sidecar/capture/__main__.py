@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from sidelight_contract.names import ENGINE_SPANS_VARIABLE
 from sidelight_sidecar.capture.app import Observer, run
 from sidelight_sidecar.capture.make import Places, make_capture
 from sidelight_sidecar.capture.ship.shipper import WallClock
@@ -35,7 +36,8 @@ def main() -> int:
     parser.add_argument("--records", type=Path, default=usual.records)
     parser.add_argument("--spool", type=Path, default=usual.spool)
     parser.add_argument("--secrets", type=Path, default=usual.secrets)
-    parser.add_argument("--engine-spans-port", type=int, default=usual.engine_spans_port)
+    port = os.environ.get(ENGINE_SPANS_VARIABLE, usual.engine_spans_port)
+    parser.add_argument("--engine-spans-port", type=int, default=port)
     options = parser.parse_args()
     places = Places(options.records, options.spool, options.secrets, options.engine_spans_port)
     log_lines("capture", logging.WARNING)

@@ -66,8 +66,8 @@ class PassedOn(Running, Protocol):
     """The engine's own spans."""
 
     @property
-    def listening(self) -> bool:
-        """Whether the engine can send."""
+    def listening(self) -> bool | None:
+        """Whether the engine can send; None: it is not known yet."""
 
     @property
     def results(self) -> Mapping[str, int]:

@@ -137,6 +137,19 @@ async def test_a_port_that_is_anothers_is_tried_again(monkeypatch):
     assert not made.listening
 
 
+async def test_a_port_that_is_the_pods_is_never_opened():
+    """And that is told: it is what was tried."""
+    made = Intake(0)
+    assert made.listening is None
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(made.serve())
+        async with asyncio.timeout(20):
+            while made.listening is None:  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0)
+        assert not made.listening
+        task.cancel()
+
+
 async def test_what_is_no_http_is_not_logged(caplog):
     """An exporter of gRPC: its bytes are in the library's errors."""
     async with listening() as (made, url):

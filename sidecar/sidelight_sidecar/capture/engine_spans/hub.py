@@ -32,8 +32,8 @@ class EngineSpans:
         self._within = 0.0
 
     @property
-    def listening(self) -> bool:
-        """Whether the engine can send."""
+    def listening(self) -> bool | None:
+        """Whether the engine can send; None: it is not known yet."""
         return self._intake.listening
 
     @property

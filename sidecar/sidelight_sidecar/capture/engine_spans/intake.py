@@ -42,7 +42,7 @@ class Intake:
 
     Attributes:
         results: of exports, by what became of them.
-        listening: whether the port is open.
+        listening: whether the port is open; None: that was not tried yet.
         wake: set when something came.
     """
 
@@ -52,11 +52,14 @@ class Intake:
         self._inbox: deque[bytes] = deque()
         self._inbox_bytes = 0
         self.results: Counter[str] = Counter()
-        self.listening = False
+        self.listening: bool | None = None
         self.wake = asyncio.Event()
 
     async def serve(self) -> None:
-        """Listen, until cancelled."""
+        """Listen, until cancelled. Port 0: never, for the port is the pod's."""
+        if not self._port:
+            self.listening = False
+            await asyncio.Event().wait()
         server = web.Server(self._answer, auto_decompress=False, access_log=None, logger=_QUIET)
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
@@ -66,6 +69,7 @@ class Intake:
                     await web.TCPSite(runner, "127.0.0.1", self._port, backlog=16).start()
                     self.listening = True
                 except OSError:
+                    self.listening = False
                     await asyncio.sleep(TRY_SECONDS)
             await asyncio.Event().wait()
         finally:

@@ -62,6 +62,7 @@ def report_of(offers: Offers, child: CaptureChild) -> CaptureReport:
         left_out=dict(state.left_out),
         refused=state.refused,
         spool_failed=state.spool_failed,
+        spans_not_taken=int(state.engine_spans_taken is False),
         sinks=sinks,
     )
 
