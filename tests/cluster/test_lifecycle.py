@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from admitted import POD, Api, Stream, api, injected
 from cluster_client import Cluster, wait_until
-from installed import SYSTEM, apply_model, install
+from installed import SYSTEM, apply_model, install, uninstall
 
 PREVIOUS = Path(__file__).parent / "charts" / "sidelight-0.1.0.tgz"
 """The chart before the controller kept certificates and namespaces, as `helm package` made it."""
@@ -35,7 +35,7 @@ KINDS = (
 def empty(cluster: Cluster) -> Iterator[Cluster]:
     """A cluster without Sidelight, also afterwards."""
     yield cluster
-    cluster.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait", "--ignore-not-found")
+    uninstall(cluster)
     cluster.kubectl("delete", CRD, "--ignore-not-found", "--timeout", "60s")
 
 

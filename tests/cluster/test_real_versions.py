@@ -199,7 +199,7 @@ def test_kubectl_waits_for_the_verdict_on_two_real_engines(
     deployment = ("deployment/sidelight-controller", "--namespace", SYSTEM)
     sidelight.kubectl("scale", *deployment, "--replicas", "0")
     try:
-        end_controllers(sidelight)
+        wait_until(lambda: not controllers(sidelight), 60, "no controller")
         waiting = subprocess.Popen(
             [sidelight.program("kubectl"), "wait", "om/chat", "-n", common_namespace,
              "--for=condition=Verdict=False", "--timeout=240s"],
@@ -223,24 +223,6 @@ def test_kubectl_waits_for_the_verdict_on_two_real_engines(
     assert float(figure["low"].removesuffix(" %")) > 10
     events = sidelight.get("events", "--namespace", common_namespace)["items"]
     assert "Rollback" in [event["reason"] for event in events]
-
-
-def end_controllers(cluster: Cluster) -> None:
-    """Have no controller write beside the test's own, however long the node takes with the end of a
-    pod: that is nothing which this file is about.
-    """
-
-    def none_left() -> bool:
-        pods = controllers(cluster)
-        for pod in pods:  # told again, in case it was made before the Deployment was scaled
-            name = f"pod/{pod['metadata']['name']}"
-            cluster.kubectl(
-                "delete", name, "--namespace", SYSTEM,
-                "--grace-period=1", "--wait=false", "--ignore-not-found",
-            )  # fmt: skip
-        return not pods
-
-    wait_until(none_left, 180, "no controller")
 
 
 def controllers(cluster: Cluster) -> list[dict[str, Any]]:

@@ -37,6 +37,18 @@ def leaving(cluster: Cluster) -> list[str]:
     return [p["metadata"]["name"] for p in pods if "deletionTimestamp" in p["metadata"]]
 
 
+def uninstall(cluster: Cluster) -> None:
+    """Take the release away, with all that its Deployments made.
+
+    Helm waits for the Deployments alone. A garbage collector that could not watch meanwhile (the
+    API server was away) takes the next Deployment of the same name for the one before, and would
+    keep that one's pods for good.
+    """
+    cluster.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait", "--ignore-not-found")
+    ours = ("-l", "app.kubernetes.io/instance=sidelight", "--namespace", SYSTEM)
+    wait_until(lambda: not cluster.kubectl("get", "replicaset,pod", *ours), 180, "its pods gone")
+
+
 @contextmanager
 def installed(cluster: Cluster, *values: str) -> Iterator[Cluster]:
     """The chart, and nothing of it afterwards."""
@@ -44,7 +56,7 @@ def installed(cluster: Cluster, *values: str) -> Iterator[Cluster]:
     try:
         yield cluster
     finally:
-        cluster.helm("uninstall", "sidelight", "--namespace", SYSTEM, "--wait")
+        uninstall(cluster)
         cluster.kubectl("delete", "crd", "observedmodels.sidelight.dev", "--timeout", "60s")
 
 
