@@ -112,4 +112,3 @@ func fault(gpu int, call string) (code int, delay time.Duration) {
 	}
 	return code, delay
 }
-
