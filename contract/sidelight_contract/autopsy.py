@@ -27,6 +27,7 @@ class Cause(StrEnum):
     QUEUED = "queued"
     LONG_PROMPT = "long_prompt"
     UPSTREAM_STALL = "upstream_stall"
+    GPU_THROTTLED = "gpu_throttled"
     CROWDED = "crowded"
     MANY_TOKENS = "many_tokens"
     CLIENT_LEFT = "client_left"
@@ -77,6 +78,9 @@ class Autopsy(msgspec.Struct, omit_defaults=True, frozen=True):
     """Requests that the engine preempted, from its last word before this one to its first after."""
     prompt_tokens: int | None = None
     output_tokens: int | None = None
+    joules: float | None = None
+    """Its share of the devices' energy above idle; None: samples are not dense enough for one
+    request, or it is not settled yet."""
 
 
 def worst(autopsies: Iterable[Autopsy]) -> list[Autopsy]:

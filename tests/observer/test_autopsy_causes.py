@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidelight_contract.autopsy import Cause
+from sidelight_sidecar.observer.accelerators.history import Held
 from sidelight_sidecar.observer.autopsy.causes import find
 from sidelight_sidecar.observer.autopsy.timeline import Neighbour, Stall, Timeline, Usual
 from sidelight_sidecar.observer.engine.signals import EngineSample
@@ -70,6 +71,12 @@ CASES: list[tuple[Cause, str, Timeline]] = [
     (Cause.LONG_PROMPT, "usual are 50", line(
         **LATE, prompt_tokens=6000, usual=Usual(prompt_tokens=50.0),
     )),
+    (Cause.GPU_THROTTLED, "heat held the clocks of GPU 1 down for 90% of its time", line(
+        clocks=Held("1", "hw_thermal", 0.9, 0.05, 0.6, 0.8e9, 2e9),
+    )),
+    (Cause.GPU_THROTTLED, "at 600 MHz instead of 1980", line(
+        clocks=Held("0", "sw_power_cap", 1.0, 0.1, 0.7, 0.6e9, 1.98e9),
+    )),
     (Cause.CROWDED, "9 other requests", line(
         concurrency=10, time_per_output_token=0.08,
         usual=Usual(time_per_output_token=0.02),
@@ -108,10 +115,13 @@ def test_cause_is_named_with_its_evidence(cause: Cause, said: str, timeline: Tim
         line(stalls=(Stall(103_000 * MS, 108_000 * MS, 7),), typical_gap=1.0),
         line(before=sample(99_000, preemptions=4.0), after=sample(111_000, preemptions=9.0)),
         line(output_tokens=None, usual=Usual(output_tokens=30.0)),
+        line(clocks=Held("0", "sw_power_cap", 1.0, 0.95, 0.7)),
+        line(clocks=Held("0", "sw_power_cap", 1.0, 0.0, 0.0)),
     ],
     ids=(
         "short neighbour", "in flight alone", "empty queue", "prompt among others",
         "slow as ever", "preempted, not stalled", "tokens unknown",
+        "throttled as ever", "throttled, by how much nobody knows",
     ),
 )  # fmt: skip
 def test_without_evidence_the_cause_is_unknown(timeline: Timeline) -> None:
@@ -158,6 +168,17 @@ timelines = st.builds(
     before=st.one_of(st.none(), samples),
     during=st.lists(samples, max_size=3).map(tuple),
     after=st.one_of(st.none(), samples),
+    clocks=st.one_of(
+        st.none(),
+        st.builds(
+            Held,
+            st.just("0"),
+            st.sampled_from(["sw_thermal", "other"]),
+            *[st.floats(0, 1)] * 3,
+            amounts,
+            amounts,
+        ),
+    ),
 )
 
 

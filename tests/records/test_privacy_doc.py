@@ -16,7 +16,7 @@ from sidelight_sidecar.capture.recorder import Recorder
 from sidelight_sidecar.capture.redact import redactor_for
 from sidelight_sidecar.capture.spool.queue import MemorySpool
 from sidelight_sidecar.records.handover import Captured, Payload
-from sidelight_sidecar.records.record import Origin, Record, Times, Tokens, Trace
+from sidelight_sidecar.records.record import Energy, Origin, Record, Times, Tokens, Trace
 
 PAGE = (Path(__file__).parents[2] / "docs/privacy.md").read_text()
 MODES = ("Off", "Redacted", "Full")
@@ -55,7 +55,7 @@ def recorded(
         operation="chat", payloads=Payloads(mode).value, code=200, api="openai", model=word,
         error="stream_error", stream=True, choices=1, finish_reasons=[word], tool_calls=1,
         response_id=word, tokens=Tokens("usage", 1, 2, 3, 4), trace=Trace("a" * 32, "b" * 16, True),
-        kept_for=["error"], probability=0.5,
+        kept_for=["error"], probability=0.5, energy=Energy(1.5, "settled"),
     )  # fmt: skip
     message = {"messages": [{"role": "user", "content": f"I am {MAIL}"}]}
     said = body or json.dumps(message).encode()

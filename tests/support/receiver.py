@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from sidelight_sidecar.capture.spool.queue import Entry
 from sidelight_sidecar.records.record import (
     Body,
+    Energy,
     Origin,
     Record,
     Times,
@@ -71,6 +72,7 @@ def chat(number: int = 1, **changes: Any) -> Record:
         finish_reasons=["stop"],
         response_id="c-1",
         tokens=Tokens("usage", 12, 46, 4, 6),
+        energy=Energy(105.2, "settled"),
         trace=TRACE,
         kept_for=["sampled"],
         probability=0.25,

@@ -1,7 +1,7 @@
 """The whole pipeline: frames in, metrics and a summary out. Pure: time comes with the frames."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -14,11 +14,15 @@ from sidelight_contract.summary import CaptureReport, SidecarState, Summary
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
+from sidelight_sidecar.observer.accelerators.joined import Accelerators
+from sidelight_sidecar.observer.accelerators.source import Sample, SourceState
+from sidelight_sidecar.observer.accelerators.traffic import Traffic as InFlightTraffic
 from sidelight_sidecar.observer.autopsy.pressure import ClientPressure
 from sidelight_sidecar.observer.autopsy.watcher import Autopsies
 from sidelight_sidecar.observer.budget import Budget
 from sidelight_sidecar.observer.capture.offers import Offers
 from sidelight_sidecar.observer.consumers import Consumer, Consumers
+from sidelight_sidecar.observer.energy.split import EnergySplit
 from sidelight_sidecar.observer.engine.history import EngineHistory
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.flows.table import FlowTable
@@ -69,18 +73,21 @@ class Pipeline:
         self.reconciler = Reconciler(self._unobserved)
         self.engine_history = EngineHistory()
         pressure = ClientPressure()
+        traffic, energy = InFlightTraffic(), EnergySplit(self._labels)
+        self.accelerators = Accelerators(traffic, energy, self._offset_ns, config.window_seconds)
         self.autopsies = Autopsies(
-            self._labels, self.engine_history, pressure, config.window_seconds
-        )
+            self._labels, self.engine_history, pressure, config.window_seconds,
+            devices=self.accelerators.history,
+        )  # fmt: skip
         self.engine_watch = EngineWatch()
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
         self.offers = Offers(
             self._labels, config.capture, None,
-            origin=Origin(), boot_id=self._boot_id, offset_ns=self._offset_ns,
+            origin=Origin(), boot_id=self._boot_id, offset_ns=self._offset_ns, energy=energy,
         )  # fmt: skip
         own = (
-            self.metrics, self.tally, self.strata, self.slo, self.reconciler, self.autopsies,
-            self.engine_watch, self.offers, self.gen_ai,
+            self.metrics, self.tally, self.strata, self.slo, self.reconciler, traffic, energy,
+            self.autopsies, self.engine_watch, self.offers, self.gen_ai,
         )  # fmt: skip
         self.counter = TokenCounter(Consumers((*own, *also)))
         self.context = Context(LogicalRequests(self.counter), Budget())
@@ -116,6 +123,7 @@ class Pipeline:
         self.slo.reconfigure(config.slo, max(self.flows.last_ns, self._start_ns))
         self.tally.resize(config.window_seconds, self.flows.last_ns)
         self.autopsies.resize(config.window_seconds)
+        self.accelerators.resize(config.window_seconds)
         self._set_capture()
         self.metrics.config_error.set(0)
 
@@ -137,6 +145,20 @@ class Pipeline:
     def read_queue(self, reading: QueueReading) -> None:
         """Take a reading of the engine's queue."""
         self.metrics.queue_reading = self.tally.queue_reading = reading
+
+    def devices_said(self, samples: Sequence[Sample], state: SourceState, now_ns: int) -> None:
+        """Take what a source gave of the devices, and do what is due."""
+        self.accelerators.take(samples, state, now_ns)
+        bodies, settling = self.context.body_budget, self.offers.settling
+        roomy = bodies.kept <= bodies.limit / 2
+        settling.wanted = state.fresh and state.level == "request" and roomy
+        settling.look(now_ns)
+
+    def devices_silent(self, state: SourceState | None) -> None:
+        """No source is read any more; with a state there is to be one, and this is why not."""
+        self.accelerators.end(state)
+        self.offers.settling.wanted = False
+        self.offers.settling.flush()
 
     def engine_said(self, sample: EngineSample) -> None:
         """Take a sample of the engine's own metrics."""
@@ -200,5 +222,6 @@ class Pipeline:
             strata=self.strata.told() if strata else Strata(),
             slo=self.slo.told(now_ns, history=slo_history),
             capture=self.capture_report(),
+            gpu=self.accelerators.report(now_ns),
             autopsies=self.autopsies.told(now_ns, self._offset_ns),
         )

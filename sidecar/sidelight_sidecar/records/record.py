@@ -54,6 +54,15 @@ class Tokens(msgspec.Struct, omit_defaults=True, frozen=True):
     reasoning: int | None = None
 
 
+class Energy(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Its share of what the engine's devices took (docs/energy.md)."""
+
+    joules: float
+    """Above idle."""
+    quality: str
+    """`settled`; `provisional`: requests that ran beside it were not counted yet."""
+
+
 class Trace(msgspec.Struct, omit_defaults=True, frozen=True):
     """The trace that the request's `traceparent` names."""
 
@@ -107,6 +116,8 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True):
     tool_calls: int = 0
     response_id: str = ""
     tokens: Tokens = Tokens()
+    energy: Energy | None = None
+    """None: nobody shares it out among requests."""
     trace: Trace | None = None
     kept_for: list[str] = []
     """Why it was kept: `KeptFor`."""

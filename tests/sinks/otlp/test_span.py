@@ -39,6 +39,8 @@ def test_a_streamed_chat_has_every_attribute_that_is_known():
         "sidelight.probability": 0.25,
         "sidelight.payloads": "Off",
         "sidelight.tokens.source": "usage",
+        "sidelight.energy.joules": 105.2,
+        "sidelight.energy.quality": "settled",
         "sidelight.upload_seconds": 0.1,
         "sidelight.time_to_first_byte_seconds": 0.2,
         "sidelight.time_per_output_token_seconds": 0.05,
@@ -51,7 +53,7 @@ def test_what_is_not_known_is_left_out():
     """Never zero, never empty."""
     record = off(
         times=Times(START_NS, 1.0), tokens=Tokens(), finish_reasons=[], response_id="", model="",
-        stream=False, kept_for=[], api="", origin=Origin(),
+        stream=False, kept_for=[], api="", origin=Origin(), energy=None,
     )  # fmt: skip
     span = span_of(record)
     assert span.name == "chat"

@@ -26,6 +26,13 @@ LONG_PROMPT_BYTES = 2048
 TIMES_LONGER = 4
 """A neighbour's prompt, or its own, is long if it is so many times what it is compared with."""
 
+THROTTLED_BEYOND = 0.25
+"""Beyond what is usual: a device that is at its power limit half of the day is so by chance."""
+_HELD_BY = {
+    "sw_thermal": "heat", "hw_thermal": "heat", "sw_power_cap": "the power limit",
+    "hw_power_brake": "the power supply", "hw_slowdown": "the hardware's protection",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -45,7 +52,7 @@ def find(timeline: Timeline) -> Finding:
     if not found:
         return Finding(Cause.UNKNOWN, f"no cause is known: {_where(timeline)}")
     most = max(finding.explains_ns for finding in found)
-    return next(f for f in found if f.explains_ns >= most - timeline.whole_ns / 10)
+    return next(f for f in found if f.explains_ns >= most - timeline.whole_ns // 10)
 
 
 # --- slow -----------------------------------------------------------------------------------
@@ -165,6 +172,25 @@ def _stalled_upstream(timeline: Timeline) -> Finding | None:
     return Finding(Cause.UPSTREAM_STALL, said, _stalled_ns(timeline, stalls))
 
 
+def _throttled(timeline: Timeline) -> Finding | None:
+    """Clocks held by heat or power, beyond what is usual for the device: what is always so is no
+    reason for this one. It accounts for as much as the clock was lower.
+    """
+    held = timeline.clocks
+    if held is None or held.lost <= 0 or held.share - held.usual < THROTTLED_BEYOND:
+        return None
+    what = _HELD_BY.get(held.reason, held.reason)
+    said = (
+        f"{what} held the clocks of GPU {held.device} down for {held.share:.0%} of its time "
+        f"({held.reason}); usual are {held.usual:.0%}"
+    )
+    if held.clock_hertz is not None and held.usual_clock_hertz:
+        clocks = held.clock_hertz / 1e6, held.usual_clock_hertz / 1e6
+        said += f"; they were at {clocks[0]:.0f} MHz instead of {clocks[1]:.0f}"
+    lost = (held.share - held.usual) * held.lost
+    return Finding(Cause.GPU_THROTTLED, said, int(timeline.whole_ns * lost))
+
+
 def _crowded(timeline: Timeline) -> Finding | None:
     tpot, usual = timeline.time_per_output_token, timeline.usual.time_per_output_token
     if tpot is None or not usual or timeline.concurrency < 2 or tpot < 1.5 * usual:
@@ -188,7 +214,7 @@ def _many_tokens(timeline: Timeline) -> Finding | None:
 
 SLOW: tuple[Callable[[Timeline], Finding | None], ...] = (
     _slow_reader, _slow_upload, _preempted, _long_neighbour, _queued, _long_prompt,
-    _stalled_upstream, _crowded, _many_tokens,
+    _stalled_upstream, _throttled, _crowded, _many_tokens,
 )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from sidelight_sidecar.observer.accelerators.history import Held
+from sidelight_sidecar.observer.energy.told import Share
 from sidelight_sidecar.observer.engine.signals import EngineSample
 from sidelight_sidecar.observer.engine_times import EngineTimes
 
@@ -87,6 +89,12 @@ class Timeline:
     during: tuple[EngineSample, ...] = ()
     after: EngineSample | None = None
     """The engine's first word after it was over."""
+    clocks: Held | None = None
+    """What held the devices' clocks meanwhile; None: nothing did, or it is not told."""
+    clocks_settled: bool = False
+    """That is of all of its time."""
+    energy: Share | None = None
+    """Its part of the devices' energy; None: nobody shares that out."""
 
     @property
     def preemptions(self) -> float | None:

@@ -3,6 +3,7 @@
 from sidelight_contract.autopsy import Autopsy
 from sidelight_sidecar.observer.autopsy.causes import Finding
 from sidelight_sidecar.observer.autopsy.reservoir import Record
+from sidelight_sidecar.observer.energy.told import Quality, Share
 
 _MS = 1_000_000
 _STALLS_TOLD = 3
@@ -45,4 +46,12 @@ def autopsy_of(record: Record, finding: Finding, offset_ns: int) -> Autopsy:
         preemptions=timeline.preemptions,
         prompt_tokens=timeline.prompt_tokens,
         output_tokens=timeline.output_tokens,
+        joules=_joules(timeline.energy),
     )
+
+
+def _joules(share: Share | None) -> float | None:
+    """Not before it stays as it is."""
+    if share is None or share.quality is not Quality.SETTLED or share.joules is None:
+        return None
+    return round(share.joules, 3)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from sidelight_contract.autopsy import Autopsy, worst
 from sidelight_contract.failures import is_failure
+from sidelight_sidecar.observer.accelerators.history import DeviceHistory
 from sidelight_sidecar.observer.autopsy.causes import find
 from sidelight_sidecar.observer.autopsy.pressure import ClientPressure
 from sidelight_sidecar.observer.autopsy.reservoir import Record, Reservoirs
@@ -61,14 +62,22 @@ class Autopsies(Consumer):
         history: what the engine said.
         pressure: which connections the relay had to wait for.
         window_seconds: what it covers.
+        devices: what held the devices' clocks.
     """
 
     def __init__(
-        self, labels: Labels, history: EngineHistory, pressure: ClientPressure, window_seconds: int
+        self,
+        labels: Labels,
+        history: EngineHistory,
+        pressure: ClientPressure,
+        window_seconds: int,
+        *,
+        devices: DeviceHistory,
     ) -> None:
         self._labels = labels
         self._history = history
         self._pressure = pressure
+        self._devices = devices
         self._flying: dict[int, tuple[Exchange, list[Stall]]] = {}
         self._recent: deque[_Beside] = deque(maxlen=RECENT)
         self._usual = UsualSizes()
@@ -156,6 +165,7 @@ class Autopsies(Consumer):
         found = []
         for record in self._kept:
             self._engine_meanwhile(record.timeline)
+            self._devices_meanwhile(record.timeline)
             found.append(autopsy_of(record, find(record.timeline), offset_ns))
         return worst(found)
 
@@ -169,6 +179,12 @@ class Autopsies(Consumer):
         samples = self._history.between(timeline.start_ns, newest.at_ns)
         timeline.during = tuple(s for s in samples if s.at_ns <= timeline.stop_ns)[:MAX_SAMPLES]
         timeline.after = next((s for s in samples if s.asked_ns > timeline.stop_ns), None)
+
+    def _devices_meanwhile(self, timeline: Timeline) -> None:
+        """What held their clocks, as far as is known; not again once all of its time is."""
+        if self._devices and not timeline.clocks_settled:
+            timeline.clocks = self._devices.held(timeline.start_ns, timeline.stop_ns)
+            timeline.clocks_settled = self._devices.until_ns >= timeline.stop_ns
 
 
 def _timeline(exchange: Exchange) -> Timeline:
@@ -194,6 +210,7 @@ def _timeline(exchange: Exchange) -> Timeline:
         time_per_output_token=exchange.time_per_output_token,
         relay_ns=exchange.overhead_ns,
         engine_times=exchange.engine_times,
+        energy=exchange.energy,
     )
 
 

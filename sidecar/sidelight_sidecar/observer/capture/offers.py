@@ -2,8 +2,8 @@
 
 Rules:
 1. Whether an exchange is kept is decided when it ends. One that is not lets its bodies go at once.
-2. What is kept waits until its tokens are settled, then it is given; at most `MAX_WAITING` wait,
-   the oldest is given without.
+2. What is kept waits until its tokens are settled, and a little for its energy (settling.py), then
+   it is given; at most `MAX_WAITING` wait, the oldest is given without.
 3. `give` may say that there is no room: then the record is dropped, and counted. Nothing waits
    for the capture process.
 4. Where nobody takes records (`give` is None), nothing is decided and nothing kept.
@@ -15,7 +15,9 @@ from collections.abc import Callable
 from sidelight_contract.capture import CaptureSettings, Payloads
 from sidelight_sidecar.observer.capture.bodies import Bodies
 from sidelight_sidecar.observer.capture.record_of import outcome_of, record_id, record_of
+from sidelight_sidecar.observer.capture.settling import Kept, Settling
 from sidelight_sidecar.observer.consumers import Consumer
+from sidelight_sidecar.observer.energy.split import EnergySplit
 from sidelight_sidecar.observer.exchange import OTHER, Exchange
 from sidelight_sidecar.observer.keep.decide import Decision, Keeper
 from sidelight_sidecar.observer.metrics.labels import Labels
@@ -36,6 +38,7 @@ class Offers(Consumer):
         origin: where this is.
         boot_id: the observer's.
         offset_ns: Unix time less the frames' clock.
+        energy: where the devices' energy is shared out.
 
     Attributes:
         kept: exchanges that were to become records.
@@ -53,13 +56,16 @@ class Offers(Consumer):
         origin: Origin,
         boot_id: str,
         offset_ns: int,
+        energy: EnergySplit,
     ) -> None:
         self._labels = labels
         self._boot_id = boot_id
         self._offset_ns = offset_ns
         self.origin = origin
         self.give = give
-        self._waiting: OrderedDict[int, tuple[Exchange, str, Decision]] = OrderedDict()
+        self._waiting: OrderedDict[int, Kept] = OrderedDict()
+        self._energy = energy
+        self.settling = Settling(energy, lambda kept: self._hand_over(*kept))
         self.settings = settings
         self._keeper = Keeper(settings.keep, settings.salt.encode())
         self.kept = self.passed = self.beyond = self.no_room = 0
@@ -101,7 +107,7 @@ class Offers(Consumer):
         """Its tokens are settled."""
         waiting = self._waiting.pop(id(exchange), None)
         if waiting is not None:
-            self._hand_over(*waiting)
+            self.settling.take(waiting)
 
     def _model(self, exchange: Exchange) -> str:
         return self._labels.model(exchange)
@@ -110,7 +116,7 @@ class Offers(Consumer):
         record = record_of(
             exchange, own_id, decision=decision, origin=self.origin,
             model=self._model(exchange), payloads=self.settings.payloads,
-            offset_ns=self._offset_ns,
+            offset_ns=self._offset_ns, share=self._energy.of(exchange),
         )  # fmt: skip
         request, response = _payloads(exchange.bodies, self.settings.payloads)
         _let_go(exchange)

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 from sidelight_contract.capture import KeptFor, Payloads
 from sidelight_contract.names import TokenSource
+from sidelight_sidecar.observer.energy.told import Share
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.keep.decide import Decision, Outcome
-from sidelight_sidecar.records.record import Origin, Record, Times, Tokens, Trace
+from sidelight_sidecar.records.record import Energy, Origin, Record, Times, Tokens, Trace
 
 _TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 
@@ -46,6 +47,7 @@ def record_of(
     model: str,
     payloads: Payloads,
     offset_ns: int,
+    share: Share | None = None,
 ) -> Record:
     """The record.
 
@@ -57,6 +59,7 @@ def record_of(
         model: the served model's label.
         payloads: the mode in force.
         offset_ns: Unix time less the frames' clock.
+        share: its part of the devices' energy.
     """
     return Record(
         id=own_id,
@@ -74,6 +77,7 @@ def record_of(
         tool_calls=exchange.tool_calls,
         response_id=exchange.response_id,
         tokens=_tokens(exchange),
+        energy=_energy(share),
         trace=_trace(exchange),
         kept_for=_words(decision.reasons),
         probability=decision.probability,
@@ -113,6 +117,13 @@ def _tokens(exchange: Exchange) -> Tokens:
         cached_prompt=exchange.cached_tokens or None,
         reasoning=exchange.reasoning_tokens or None,
     )
+
+
+def _energy(share: Share | None) -> Energy | None:
+    joules = share.joules if share is not None else None
+    if share is None or joules is None:
+        return None
+    return Energy(round(joules, 3), share.quality.value)
 
 
 def _trace(exchange: Exchange) -> Trace | None:

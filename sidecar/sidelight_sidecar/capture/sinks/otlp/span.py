@@ -136,7 +136,7 @@ def _genai(record: Record) -> Attributes:
 
 
 def _ours(record: Record) -> Attributes:
-    times = record.times
+    times, energy = record.times, record.energy
     return known(
         {
             "sidelight.record.id": record.id,
@@ -146,6 +146,8 @@ def _ours(record: Record) -> Attributes:
             "sidelight.probability": record.probability,
             "sidelight.payloads": record.payloads,
             "sidelight.tokens.source": record.tokens.source or None,
+            "sidelight.energy.joules": energy.joules if energy is not None else None,
+            "sidelight.energy.quality": energy.quality if energy is not None else None,
             "sidelight.tool_calls": record.tool_calls or None,
             "sidelight.upload_seconds": times.upload_seconds,
             "sidelight.time_to_first_byte_seconds": times.time_to_first_byte_seconds,
