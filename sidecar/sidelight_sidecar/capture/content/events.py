@@ -7,12 +7,16 @@ name (TGI, llama.cpp of 2024).
 """
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import takewhile
 from typing import Protocol
 
 Event = tuple[bytes, bytes]
 """An event's name, which is mostly empty, and its data."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MOST_NAME = 64
+_BEGIN_BYTES = 8
+"""By so much of its beginning the next event is found."""
 _WINDOW = 1 << 15
 """So far ahead is looked for events that are alike: a look is paid for by what it finds."""
 
@@ -66,15 +70,43 @@ class _Lines:
         self._to = self._at
         if b"\n" in tail or not self._body.startswith(head, self._at):
             return []
-        tail += self._ends
-        found = self._body[self._at + len(head) : self._at + _WINDOW].split(tail + head)
-        last = next((at for at, one in enumerate(found) if b"\n" in one), len(found) - 1)
-        del found[last + 1 :]
-        found[last], ended, _ = found[last].partition(tail)
-        if not ended or b"\n" in found[last]:
-            del found[last]
-        self._to += sum(map(len, found)) + len(found) * (len(head) + len(tail))
+        begin, rest = head[:_BEGIN_BYTES], head[_BEGIN_BYTES:]
+        border = self._ends + begin
+        events = self._body[self._at + len(begin) : self._at + _WINDOW].split(border)
+        last, ended, _ = events.pop().partition(self._ends)
+        if ended:
+            events.append(last)
+        found = _insides(events, rest, tail, border)
+        self._to += sum(map(len, found)) + len(found) * (len(head) + len(tail + self._ends))
         return found
+
+
+def _insides(events: list[bytes], head: bytes, tail: bytes, border: bytes) -> list[bytes]:
+    """What is between a head and a tail in the first of some events, as long as they have both and
+    no line ends there.
+
+    Events are split by their beginnings, which are short: for what is long Python prepares its
+    search anew for each piece. Then they are compared all at once, for mostly all but the last few
+    are alike.
+    """
+    while events and not (events[-1].startswith(head) and events[-1].endswith(tail)):
+        events.pop()
+    inside = slice(len(head), -len(tail))
+    found = [one[inside] for one in events]
+    alike = b"".join((head, (tail + border + head).join(found), tail)) == border.join(events)
+    if alike and b"\n" not in b"".join(found):
+        return found
+    fit = takewhile(partial(_is_alike, head=head, tail=tail), events)
+    return [one[inside] for one in fit]
+
+
+def _is_alike(event: bytes, head: bytes, tail: bytes) -> bool:
+    return (
+        event.startswith(head)
+        and event.endswith(tail)
+        and len(event) >= len(head) + len(tail)
+        and event.find(b"\n", len(head)) < 0
+    )
 
 
 class JsonLines(_Lines):

@@ -40,6 +40,7 @@ _MOST_PATIENCE = 256
 
 _INSIDE = rb'[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*+'
 _MARKS = tuple(bytes((number,)) for number in range(1, _MOST_HOLES))
+_NO_CONTROLS = bytes(range(32, 256))
 _read_string = msgspec.json.Decoder(str).decode
 _read_strings = msgspec.json.Decoder(list[str]).decode
 
@@ -90,15 +91,20 @@ class Template:
         stand for what is between two strings, and between two events.
         """
         together = b"\n".join(found)
-        for number, rest in enumerate(self.rests):
-            mark = _MARKS[number]
+        marks = b"".join(_MARKS[: len(self.rests)])
+        for mark, rest in zip(_MARKS, self.rests, strict=False):
             if mark in together:
                 return None
-            together = together.replace(rest, mark)
-        if not _whole_strings(len(self.rests)).fullmatch(together):
+            together = mark.join(together.split(rest))
+        if b"\\" in together:
+            whole = _whole_strings(len(self.rests)).fullmatch(together) is not None
+        else:
+            in_order = b"\n".join([marks] * len(found))
+            whole = b'"' not in together and together.translate(None, _NO_CONTROLS) == in_order
+        if not whole:
             return None
-        for mark in (b"\n", *_MARKS[: len(self.rests)]):
-            together = together.replace(mark, b'","')
+        for number in b"\n%b" % marks:
+            together = together.replace(bytes((number,)), b'","')
         try:
             return _read_strings(b'["%b"]' % together)
         except (msgspec.DecodeError, UnicodeDecodeError):
