@@ -7,42 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.accuracy.stand import engine, free_port, get, process, until
+from benchmarks.otlp.ask import BOUND_MS, MAIL, Chat, ask
 from benchmarks.otlp.backends import Backends, backends
 from benchmarks.otlp.collector import Collector, collector
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-MAIL = "ada.lovelace@example.org"
-BOUND_MS = 50.0
-"""How far a time may be from the client's: both clocks are of this machine, but the client's
-includes connecting, and a scheduler that has the backends to run."""
 TTFT = "gen_ai.response.time_to_first_chunk"
-
-
-@dataclass(slots=True)
-class Chat:
-    """What the client knows of it."""
-
-    trace_id: str
-    parent_id: str
-    began: float = 0.0
-    """Unix seconds."""
-    first_ms: float = 0.0
-    took_ms: float = 0.0
-    prompt: int = 0
-    output: int = 0
-    said: str = ""
 
 
 class Shown(NamedTuple):
@@ -60,38 +38,6 @@ class Shown(NamedTuple):
     kind: str
     asked: str
     said: str
-
-
-def ask(port: int) -> Chat:
-    """A streamed chat, timed."""
-    chat = Chat(secrets.token_hex(16), secrets.token_hex(8))
-    body = {
-        "model": "smollm2", "stream": True, "stream_options": {"include_usage": True},
-        "temperature": 0, "max_tokens": 24,
-        "messages": [{"role": "user", "content": f"Say hello to {MAIL}, please."}],
-    }  # fmt: skip
-    headers = {
-        "Content-Type": "application/json",
-        "traceparent": f"00-{chat.trace_id}-{chat.parent_id}-01",
-    }
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode(), headers
-    )
-    chat.began, start = time.time(), time.monotonic()
-    with urllib.request.urlopen(request, timeout=60) as response:
-        for line in response:
-            if not line.startswith(b"data: {"):
-                continue
-            event = json.loads(line[6:])
-            for choice in event["choices"]:
-                text = choice["delta"].get("content")
-                if text and not chat.said:
-                    chat.first_ms = (time.monotonic() - start) * 1e3
-                chat.said += text or ""
-            if usage := event.get("usage"):
-                chat.prompt, chat.output = usage["prompt_tokens"], usage["completion_tokens"]
-    chat.took_ms = (time.monotonic() - start) * 1e3
-    return chat
 
 
 @contextlib.contextmanager

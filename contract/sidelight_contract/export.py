@@ -140,6 +140,8 @@ class OtlpSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag="
     max_content_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 64 << 10
     """Of each attribute that holds content; what is longer is cut so that it stays JSON. Default
     64 KiB: many backends refuse a span of 1 MB, and some have content twice."""
+    records: bool = True
+    """Send a span for each record. False: for a backend that takes metrics alone."""
     metrics: bool = False
     """Send the sidecar's metrics, too. Default false: Prometheus has them."""
     metrics_seconds: Annotated[float, msgspec.Meta(gt=0)] = METRICS_SECONDS

@@ -258,6 +258,11 @@ class OtlpSink(Resource):
                 f"[{', '.join(repr(one.value) for one in METRICS_DIALECTS)}]",
                 f"metrics are taken by {', '.join(METRICS_DIALECTS)} alone",
             ),
+            (
+                "!has(self.records) || self.records || (has(self.metrics) && self.metrics) || "
+                "(has(self.engineSpans) && self.engineSpans)",
+                "without records it must be asked for metrics or for engineSpans",
+            ),
         )
     )
 
@@ -291,6 +296,11 @@ class OtlpSink(Resource):
         le=1 << 20,
         description="Of each attribute that holds content; what is longer is cut so that it stays "
         "JSON. Default 65536: many backends refuse a span of 1 MB, and some have content twice.",
+    )
+    records: bool = Field(
+        default=True,
+        description="Send a span for each record. Default true; false for a backend that takes "
+        "metrics alone, such as Prometheus' own receiver.",
     )
     metrics: bool = Field(
         default=False,

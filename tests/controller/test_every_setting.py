@@ -45,7 +45,7 @@ SINKS: dict[str, Json] = {
     "otlp": {
         "endpoint": "http://collector.monitoring:4317", "protocol": "grpc", "dialect": "Coralogix",
         "headers": {"x-project": "a"}, "resource": {"team": "b"}, "maxContentBytes": 2048,
-        "metrics": True, "metricsInterval": "1m", "engineSpans": True,
+        "records": False, "metrics": True, "metricsInterval": "1m", "engineSpans": True,
     },
 }  # fmt: skip
 """All of each kind, nothing as by default."""

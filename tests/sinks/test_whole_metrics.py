@@ -88,14 +88,17 @@ class Sidecar:
 
 
 @asynccontextmanager
-async def sidecar(directory: Path, sink: dict[str, Any]) -> AsyncIterator[Sidecar]:
-    """One with an engine, whose records would go nowhere, for none is kept."""
+async def sidecar(
+    directory: Path, sink: dict[str, Any], capture: dict[str, Any] | None = None
+) -> AsyncIterator[Sidecar]:
+    """One with an engine; without `capture` its records would go nowhere, for none is kept."""
     port, admin = free_port(), free_port()
     config = directory / "config.json"
     config.write_text(
         json.dumps(
             {
-                "version": 1, "model": "chat", "engine": "VLLM", "capture": NO_RECORDS,
+                "version": 1, "model": "chat", "engine": "VLLM",
+                "capture": NO_RECORDS if capture is None else capture,
                 "export": {"sinks": [{"kind": "otlp", "name": "otlp", **sink}]},
             }
         )
@@ -216,6 +219,36 @@ async def test_the_last_counts_are_sent_when_the_pod_ends(tmp_path: Path):
         (posted,) = backend.posted
     assert requests_in(metrics_in(posted)) == 1
     assert counts(metrics_in(posted)["gen_ai.server.time_to_first_token"]) == {(): 1}
+
+
+async def test_a_sink_without_records_is_sent_metrics_alone_and_is_not_down(tmp_path: Path):
+    """A backend of metrics: it would say 404 to spans."""
+    async with receiver(metrics_alone) as backend:
+        sink = {"endpoint": backend.url, "metrics": True, "metrics_seconds": 0.1, "records": False}
+        async with sidecar(tmp_path, sink, {}) as running:
+            for _ in range(3):
+                await asyncio.to_thread(running.ask)
+            sent = frozenset({"sink": "otlp", "kind": "otlp", "result": "delivered"}.items())
+            one = frozenset({"sink": "otlp", "kind": "otlp"}.items())
+
+            def told() -> bool:
+                said = running.metrics()
+                return (
+                    said["sidelight_capture_records_total", frozenset()] == 3
+                    and said.get(("sidelight_sink_metrics_total", sent), 0) > 1
+                )
+
+            await asyncio.to_thread(wait_for, told, "records made, metrics delivered")
+            said = await asyncio.to_thread(running.metrics)
+            assert said["sidelight_sink_up", one] == 1
+            assert said["sidelight_sink_waiting_records", one] == 0
+            assert said["sidelight_sink_records_total", sent] == 0
+
+
+async def metrics_alone(request: web.BaseRequest) -> web.Response:
+    """Of such a backend."""
+    await request.content.read()
+    return web.Response(status=200 if request.path == "/v1/metrics" else 404)
 
 
 async def test_a_sink_that_does_not_want_them_is_sent_none(tmp_path: Path):

@@ -120,6 +120,7 @@ def _sink(sink: spec.Sink) -> wire.SinkSettings:
         headers=dict(sink.otlp.headers),
         resource=dict(sink.otlp.resource),
         max_content_bytes=sink.otlp.max_content_bytes,
+        records=sink.otlp.records,
         metrics=sink.otlp.metrics,
         metrics_seconds=_age(sink.otlp.metrics_interval),
         engine_spans=sink.otlp.engine_spans,

@@ -138,7 +138,7 @@ class Capture:
             sink.end_old_file()
         self.spool.expire(self._clock.unix() - self._age_seconds)
         damaged = self.spool.damaged if isinstance(self.spool, DiskSpool) else 0
-        states = [(one.name, self._state(one)) for one in self.shippers]
+        states = [(name, self._state(name, kind)) for name, kind in self._kinds.items()]
         state = self.recorder.state(states, damaged)
         spans = self.engine_spans
         return encode(
@@ -150,19 +150,23 @@ class Capture:
             )
         )
 
-    def _state(self, shipper: Shipper) -> SinkState:
-        metrics = [one.state for one in self.metrics if one.name == shipper.name]
+    def _state(self, name: str, kind: str) -> SinkState:
+        metrics = next((one.state for one in self.metrics if one.name == name), None)
+        spans = self.engine_spans.of_sink(name) if self.engine_spans else None
+        shipper = next((one for one in self.shippers if one.name == name), None)
+        if shipper is None:  # it is sent no records
+            return SinkState(kind=kind, metrics=metrics, engine_spans=spans)
         return SinkState(
-            kind=self._kinds.get(shipper.name, ""),
+            kind=kind,
             delivered=shipper.delivered,
             refused=shipper.refused,
-            lost=self.spool.lost(shipper.name),
-            waiting=self.spool.waiting(shipper.name),
+            lost=self.spool.lost(name),
+            waiting=self.spool.waiting(name),
             lag_seconds=round(shipper.lag_seconds(), 3),
             down=shipper.down,
             why=shipper.why,
-            metrics=metrics[0] if metrics else None,
-            engine_spans=self.engine_spans.of_sink(shipper.name) if self.engine_spans else None,
+            metrics=metrics,
+            engine_spans=spans,
         )
 
     def end(self, within_seconds: float) -> None:
@@ -184,7 +188,7 @@ def _spool(settings: SpoolSettings, readers: Sequence[str], directory: Path) -> 
         BlockingIOError: the process before this one still ships from there.
     """
     memory = MemorySpool(readers, settings.memory_bytes)
-    if not settings.disk_bytes:
+    if not settings.disk_bytes or not readers:
         return memory, ""
     try:
         return DiskSpool(directory, readers, settings.disk_bytes, settings.age_seconds), ""

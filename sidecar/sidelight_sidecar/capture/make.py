@@ -48,7 +48,11 @@ def make_capture(settings: Settings, places: Places) -> Capture:
     return Capture(
         settings,
         redactor,
-        [make_sink(sink, places, settings.export.spool) for sink in settings.export.sinks],
+        [
+            make_sink(sink, places, settings.export.spool)
+            for sink in settings.export.sinks
+            if not isinstance(sink, OtlpSinkSettings) or sink.records
+        ],
         clock=clock,
         metrics=list(make_metrics(settings, places, clock)),
         engine_spans=make_engine_spans(settings, places, clock, redactor.words),
