@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -103,7 +105,7 @@ class Driver:
         self.children.append(child)
         return child
 
-    def lines(self, *arguments: str) -> Iterator[dict[str, Any]]:
+    def lines(self, *arguments: str) -> Generator[dict[str, Any], None, None]:
         """What the program writes, line by line; ended when nobody wants more."""
         child = self.start(["--period-ms", str(PERIOD_MS), "--slow-ms", "120", *arguments])
         assert child.stdout is not None
@@ -136,6 +138,37 @@ def driver(folder: Path, **state: Any) -> Iterator[Driver]:
         yield one
     finally:
         one.end()
+
+
+@dataclass(slots=True)
+class Told:
+    """What the program said until every device had told all: hello, of each device the newest fast
+    and slow row, and the lines about what is not supported.
+    """
+
+    hello: dict[str, Any]
+    fast: dict[int, dict[str, Any]] = field(default_factory=dict)
+    slow: dict[int, dict[str, Any]] = field(default_factory=dict)
+    unsupported: list[dict[str, str]] = field(default_factory=list)
+
+
+def told(node: Driver, *arguments: str) -> Told:
+    """Run the program until every device's second slow row, which is the first with all in it."""
+    lines = node.lines(*arguments)
+    all_of = Told(next(lines))
+    rounds: Counter[int] = Counter()
+    for line in lines:
+        if line["kind"] == "unsupported":
+            all_of.unsupported.append(line["signals"])
+        all_of.fast.update((place, values) for place, _, values in line.get("fast", ()))
+        for place, _, values in line.get("slow", ()):
+            all_of.slow[place] = values
+            rounds[place] += 1
+        places = range(len(all_of.hello["devices"]))
+        if all(rounds[place] > 1 and place in all_of.fast for place in places):
+            break
+    lines.close()
+    return all_of
 
 
 def until(condition: Callable[[], bool], source: NvmlSource | None = None) -> None:

@@ -33,6 +33,7 @@ class Outbox:
         self._fast: deque[Row] = deque(maxlen=1)
         self._slow: deque[Row] = deque(maxlen=1)
         self._dropped = 0
+        self._hello: list[Mapping[str, Any]] = []
         self._news: list[Mapping[str, Any]] = []
         self._ended: EndError | None = None
         self._said_at = now()
@@ -51,8 +52,14 @@ class Outbox:
             self._dropped += len(rows) == rows.maxlen
             rows.append(row)
 
+    def greet(self, hello: Mapping[str, Any]) -> None:
+        """The line before all rows."""
+        with self._lock:
+            self._hello = [hello]
+        self.changed.set()
+
     def tell(self, news: Mapping[str, Any]) -> None:
-        """A line of its own, at once."""
+        """A line of its own, at once, and after the rows that were there before."""
         with self._lock:
             if len(self._news) < _MAX_NEWS:
                 self._news.append(news)
@@ -68,13 +75,15 @@ class Outbox:
         """The lines that are due, in their order, and whether they are the last."""
         with self._lock:
             self.changed.clear()
-            lines, self._news = self._news, []
+            lines, self._hello = self._hello, []
             if self._fast or self._slow:
                 rows = {"fast": list(self._fast), "slow": list(self._slow)}
                 lines.append({"kind": "samples", **rows, "dropped": self._dropped})
                 self._fast.clear()
                 self._slow.clear()
                 self._dropped = 0
+            lines += self._news
+            self._news = []
             now = self._now()
             if lines:
                 self._said_at = now

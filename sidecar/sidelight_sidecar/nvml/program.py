@@ -44,7 +44,7 @@ class Program:
         fast.run()
 
     def _hello(self, node: Node) -> None:
-        self.outbox.tell(
+        self.outbox.greet(
             {
                 "kind": "hello",
                 **node.versions,
