@@ -196,6 +196,27 @@ async def test_pods_that_are_not_observed_are_named_with_their_reason(cluster: C
     assert "4 more pods" in wrong[-1].what
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [
+        ("False", "NoExporterFound", True), ("False", "NoDeviceClaim", True),
+        ("False", "NoGPURequested", False), ("False", "GPUNotAsked", False),
+        ("True", "GPUsSeen", False), ("Unknown", "GPUSourceStarting", False),
+    ],
+)  # fmt: skip
+async def test_gpus_that_are_not_seen_are_said_and_are_no_problem(
+    cluster: Cluster, status: str, reason: str, said: bool
+) -> None:
+    """Where there are some and somebody asks: the model is served all the same."""
+    conditions = [*model()["status"]["conditions"]]
+    conditions.append({"type": "GPUVisible", "status": status, "reason": reason, "message": "why"})
+    cluster.there[MODELS] = [model(conditions=conditions)]
+    lines = [str(one) for one in await cluster.findings()]
+    expected = [f"unknown  llm/chat: GPUs are not seen: {reason}\n         -> why"] if said else []
+    assert [line for line in lines if "GPU" in line] == expected
+    assert await cluster.wrong() == []
+
+
 async def test_a_webhook_that_is_not_asked_is_found_out(cluster: Cluster) -> None:
     """Everything looks right, and yet the pod comes back as it was."""
     cluster.webhook = lambda pod: pod

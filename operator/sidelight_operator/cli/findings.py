@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sidelight_contract.crd import custom_resource_definition
+from sidelight_contract.names import Reason
 from sidelight_operator import __version__
 from sidelight_operator.certificates.read import Certificate, read_bundle
 from sidelight_operator.kube import Json
@@ -20,6 +21,7 @@ SOON = timedelta(days=14)
 """A certificate that ends so soon is not being renewed: the controller does it long before."""
 MAX_NAMED = 5
 COMPONENT = "app.kubernetes.io/component"
+_NO_GPUS = frozenset({Reason.NO_GPU_REQUESTED, Reason.GPU_NOT_ASKED})
 REINSTALL = "install the chart again (helm upgrade --install)"
 
 
@@ -166,7 +168,8 @@ def model(body: Json) -> list[Finding]:
     ready = conditions.get("Ready") or {}
     if ready.get("status") == "True":
         how = f" ({modes})" if modes else ""
-        return [ok(f"{key}: {pods.get('ratio', '0/0')} pods are observed{how}")]
+        observed = ok(f"{key}: {pods.get('ratio', '0/0')} pods are observed{how}")
+        return [observed, *_gpus(key, conditions.get("GPUVisible") or {})]
     named = pods.get("notObserved") or ()
     if not named:
         return [problem(f"{key}: {ready.get('reason', 'no status')}", ready.get("message", ""))]
@@ -179,6 +182,14 @@ def model(body: Json) -> list[Finding]:
         todo = f"kubectl -n {metadata['namespace']} get om {metadata['name']} -o yaml names them"
         findings.append(problem(f"{key}: {more} more pods are not observed", todo))
     return findings
+
+
+def _gpus(key: str, visible: Json) -> list[Finding]:
+    """That GPUs are not seen, where there are some and somebody asks."""
+    if visible.get("status") != "False" or visible.get("reason") in _NO_GPUS:
+        return []
+    what = f"{key}: GPUs are not seen: {visible.get('reason')}"
+    return [unknown(what, visible.get("message", ""))]
 
 
 def _policy(name: str, entry: Json) -> Finding:
