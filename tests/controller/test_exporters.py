@@ -143,6 +143,14 @@ async def test_a_failed_look_changes_nothing_and_says_why() -> None:
     assert world.told() == "none"
 
 
+async def test_a_fault_of_our_own_is_a_failed_look(caplog: pytest.LogCaptureFixture) -> None:
+    """It ends no round, and is logged whole."""
+    world = World(DCGM)
+    await world.look({"spec": {}})
+    assert (world.told(), world.exporters.problem) == ("", "KeyError")
+    assert "exporters not listed" in caplog.text
+
+
 async def test_an_exporter_of_one_kind_counts_while_another_cannot_be_looked_for() -> None:
     """Rights are missing for one namespace."""
     world = World(DCGM, AMD)
@@ -152,15 +160,15 @@ async def test_an_exporter_of_one_kind_counts_while_another_cannot_be_looked_for
     assert world.exporters.problem
 
 
-def gpu_pod(name: str, node: str = "n") -> Json:
-    body = pod_body(name)
+def gpu_pod(name: str, node: str = "n", **facts: Any) -> Json:
+    body = pod_body(name, **facts)
     body["spec"]["nodeName"] = node
     body["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
     return body
 
 
 async def test_a_round_tells_pods_with_gpus_alone() -> None:
-    """From the second round on: a round waits for no list of exporters."""
+    """From the first round on."""
     world, sidecars = World(DCGM), Sidecars()
     world.kube.models["chat"] = model_body()
     world.kube.pods = [gpu_pod("a"), pod_body("b")]
@@ -170,16 +178,21 @@ async def test_a_round_tells_pods_with_gpus_alone() -> None:
         installed=INSTALLED, clock=lambda: NOW, tokens=TOKENS, exporters=world.exporters,
     )  # fmt: skip
     await reconciler.round()
-    sidecars.accelerators.clear()
-    await reconciler.round()
     assert sorted(sidecars.accelerators) == ["", "dcgm=198.51.100.7:9400"]
 
 
-async def test_nobody_is_listed_where_nobody_asks() -> None:
-    """`gpu.source: None`, or the driver through a claim."""
+@pytest.mark.parametrize(
+    ("gpu", "pod"),
+    [
+        ({"source": "None"}, gpu_pod("a")), ({"source": "NVML"}, gpu_pod("a")),
+        ({}, pod_body("a")), ({}, gpu_pod("a", phase="Pending")),
+    ],
+)  # fmt: skip
+async def test_nobody_is_listed_where_nobody_asks(gpu: Json, pod: Json) -> None:
+    """`gpu.source: None`, the driver through a claim, or no pod with a GPU."""
     world = World(DCGM)
-    world.kube.models["chat"] = model_body(gpu={"source": "None"})
-    world.kube.models["more"] = model_body("more", gpu={"source": "NVML"})
+    world.kube.models["chat"] = model_body(gpu=gpu)
+    world.kube.pods = [pod]
     reconciler = Reconciler(
         world.kube, Sidecars(), injects,
         installed=INSTALLED, clock=lambda: NOW, tokens=TOKENS, exporters=world.exporters,

@@ -1,8 +1,9 @@
 """Which exporter of GPU figures is on which node.
 
 Rules:
-1. Pods are asked of the API server at most every `FRESH_SECONDS`, all models together; a node gets
-   or loses an exporter seldom. A request that fails changes nothing, delays and ends no round.
+1. They are asked of the API server at most every `FRESH_SECONDS`, all models together, and only
+   while there are pods with GPUs; a node gets or loses an exporter seldom. A request that fails
+   changes nothing and ends no round.
 2. An exporter counts while it runs and is ready. Of several on a node the first rule's is taken, of
    one rule's the newest: that is the one which is being rolled out.
 3. What is told to sidecars is an address as the API server has it and a port of the installation's:
@@ -27,8 +28,8 @@ from sidelight_operator.kube import Json, KubeClient, KubeError
 logger = logging.getLogger("sidelight.controller")
 
 FRESH_SECONDS = 30.0
-LOOK_SECONDS = 10.0
-"""For all of it: what was not read by then is asked for another time."""
+LOOK_SECONDS = 5.0
+"""For all of it, for a round waits: what was not read by then is asked for another time."""
 _PATIENCE = 2
 """Looks that fail before it is said that there is nothing, as far as can be seen."""
 NO_EXPORTER = "none"
@@ -126,6 +127,9 @@ class Exporters:
                         await self._look_again(place, rule, namespace)
         except TimeoutError:
             self.problem = f"pods were not listed within {LOOK_SECONDS:g} s"
+        except Exception as error:  # a fault of ours must not end the round of a model
+            self.problem = type(error).__name__
+            logger.exception("exporters not listed")
         self._failed = self._failed + 1 if self.problem else 0
         self._nodes = {}
         for found in self._known.values():

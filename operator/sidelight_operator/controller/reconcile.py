@@ -119,8 +119,6 @@ class Reconciler:
         for model in models:
             neighbours.setdefault(model.namespace, []).append(model)
         async with asyncio.TaskGroup() as tasks:
-            if any(model.spec is not None and asks_exporters(model.spec.gpu) for model in models):
-                tasks.create_task(self._exporters.refresh())
             for model in models:
                 around = neighbours[model.namespace]
                 tasks.create_task(self._guarded(model, around, due or started))
@@ -231,6 +229,8 @@ class Reconciler:
         assert model.spec is not None
         gpu = model.spec.gpu
         asked = [pod for pod in pods if asks(model, pod)]
+        if asks_exporters(gpu) and any(pod.gpu for pod in asked):
+            await self._exporters.refresh()
         async with asyncio.TaskGroup() as tasks:
             waiting = {
                 pod.uid: tasks.create_task(
