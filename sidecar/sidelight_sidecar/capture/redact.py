@@ -49,7 +49,7 @@ class Redaction:
         masked = settings.payloads is not Payloads.FULL
         masker = TextMasker(wanted, patterns) if masked else None
         self._masker = Remembering(masker) if masker is not None else None
-        self.words = Words(masker)
+        self.words = Words(self._masker)
 
     def __call__(self, captured: Captured) -> Redacted:
         """See the module."""

@@ -13,7 +13,7 @@ import re
 
 from msgspec.structs import replace
 
-from sidelight_sidecar.capture.mask.text import TextMasker
+from sidelight_sidecar.capture.content.masker import TextMasker
 from sidelight_sidecar.records.record import Record
 
 OTHER = "_other"
@@ -34,10 +34,12 @@ class Words:
 
     def passed_on(self, record: Record) -> Record:
         """The record without the others."""
-        response_id = self.name(record.response_id, MAX_ID_CHARACTERS)
+        request_id = self.name(record.request_id, MAX_ID_CHARACTERS)
+        same = record.response_id == record.request_id
+        response_id = request_id if same else self.name(record.response_id, MAX_ID_CHARACTERS)
         return replace(
             record,
-            request_id=self.name(record.request_id, MAX_ID_CHARACTERS) or response_id or record.id,
+            request_id=request_id or response_id or record.id,
             response_id=response_id,
             model=self.name(record.model, 128) or (record.model and OTHER),
             finish_reasons=[self.name(one, 64) or OTHER for one in record.finish_reasons],
@@ -51,7 +53,9 @@ class Words:
             return word
         try:
             behind = word.partition("-")[2]  # engines put `chatcmpl-` before what a client said
-            found = self._masker.mask(word).findings or self._masker.mask(behind).findings
+            found = self._masker.mask(word).findings or (
+                behind and self._masker.mask(behind).findings
+            )
         except Exception:  # noqa: BLE001 - what cannot be searched is not passed on
             return ""
         return "" if found else word

@@ -30,7 +30,16 @@ class Counting(FakeMasker):
 
 @pytest.mark.parametrize(
     ("text", "times"),
-    [("role", 1), ("finish_reason", 1), ("Smith", 2), ("4111", 2), ("two words", 2), ("x" * 25, 2)],
+    [
+        ("role", 1),
+        ("finish_reason", 1),
+        ("Smith", 2),
+        ("4111", 2),
+        ("two words", 2),
+        ("x" * 33, 2),
+        ("Qwen/Qwen2.5-7B", 1),
+        ("x@y", 2),
+    ],
 )
 def test_only_words_without_a_finding_are_remembered(text: str, times: int) -> None:
     """Neither numbers nor sentences, nor what is somebody's name."""

@@ -1,15 +1,21 @@
 """A masker that remembers the words of APIs: half of what it is asked for are their field names.
 
-Only what may be such a word is remembered, and only if nothing was found in it: letters, digits and
-underscores, with no digit in front, and short. A word of somebody's text may be among them; it is
-one of some thousand, without the text around it, and never leaves this memory.
+Only what may be such a word or the name of a model is remembered, and only if nothing was found in
+it: letters, digits and a few signs, with no digit in front, and short. A word of somebody's text
+may be among them; it is one of some thousand, without the text around it, and never leaves this
+memory.
 """
+
+import re
 
 from sidelight_sidecar.capture.content.masker import Masked, TextMasker
 
-WORD_CHARACTERS = 24
+WORD_CHARACTERS = 32
+"""`meta-llama/Llama-3.1-8B-Instruct`; an id of 32 digits with something before it is longer."""
 WORDS = 4096
 """Ten APIs with their fields, roles and types have some hundred."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*+")
 
 
 class Remembering:
@@ -47,4 +53,4 @@ class Remembering:
 
 
 def _is_word(text: str) -> bool:
-    return len(text) <= WORD_CHARACTERS and text.isidentifier()
+    return len(text) <= WORD_CHARACTERS and _NAME.fullmatch(text) is not None

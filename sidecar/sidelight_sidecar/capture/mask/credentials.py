@@ -23,11 +23,12 @@ _TOKEN = (
     rb"session|shared|signing|webhook)[_ .-]?(?:access[_ .-]?)?(?:key|token|secret)(?:[_ -]?id)?"
     rb"|apikey|secret|token|credentials?|sas|sig"
 )
-_NAMED = compiled(
+_NAMES_OF_SECRETS = (
     rb"(?i)(?:(?:" + _PASSWORD + rb"|" + _TOKEN + rb")"
     rb"(?:\\?[\"'`]\]?)?(?:[ \t]{0,4}(?::=|=>|[:=])[ \t]{0,4}|[ \t](?:is|ist|est|es):?[ \t])"
     rb"|\b(?:bearer|basic)[ \t]+|://[^\s/:@\"']{0,64}:)"
 )
+_NAMED = compiled(_NAMES_OF_SECRETS)
 # Signs of two bytes are letters with accents, Greek, Cyrillic; of three, Chinese and its full stop.
 _BARE = rb"(?:[^\s\"'`,;<>(){}\[\]&|\\\x80-\xff]|[\xc3-\xdf][\x80-\xbf])"
 _VALUE = compiled(
@@ -58,6 +59,7 @@ class Credentials:
     """Finds values that are assigned to names of secrets."""
 
     names = ("credential",)
+    pattern = _NAMES_OF_SECRETS
 
     def __init__(self, wanted: Collection[str]) -> None:
         del wanted  # it has one name only

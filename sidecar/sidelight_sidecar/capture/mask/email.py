@@ -31,6 +31,7 @@ class Emails:
     """Finds e-mail addresses."""
 
     names = ("email",)
+    pattern = b"@"
 
     def __init__(self, wanted: Collection[str]) -> None:
         del wanted  # it has one name only

@@ -63,12 +63,14 @@ _TOGETHER: tuple[PatternedFactory, ...] = (
     AddressesV4,
     Phones,
 )
-# Alone: what has a quicker way to see that there is nothing, or a pattern that finds many words.
-_ALONE: tuple[Factory, ...] = (ContextualNumbers, Emails, AddressesV6, Credentials)
+# Apart from those above: words and numbers in one automaton would be too many states for it.
+_WORDS: tuple[PatternedFactory, ...] = (ContextualNumbers, Emails, Credentials)
+# Alone: it has a quicker way to see that there is nothing.
+_ALONE: tuple[Factory, ...] = (AddressesV6,)
 
 # The order is that of `overlaps.py`: of two that cover the same, the first gives the name.
 _LATE = ("email", "ip-address", "phone", "credential")
-_NAMES = dict.fromkeys(name for factory in (*_TOGETHER, *_ALONE) for name in factory.names)
+_NAMES = dict.fromkeys(name for factory in (*_TOGETHER, *_WORDS, *_ALONE) for name in factory.names)
 DETECTORS: tuple[str, ...] = (*(name for name in _NAMES if name not in _LATE), *_LATE)
 
 
@@ -82,6 +84,8 @@ def finders(wanted: Collection[str]) -> list[Finder]:
     if unknown:
         raise ValueError(f"no detector is called {unknown[0]!r}; there are: {', '.join(DETECTORS)}")
     chosen = set(wanted)
-    together = [make(wanted) for make in _TOGETHER if chosen & set(make.names)]
-    alone = [make(wanted) for make in _ALONE if chosen & set(make.names)]
-    return [Together(together), *alone] if together else [*alone]
+    found: list[Finder] = []
+    for group in (_TOGETHER, _WORDS):
+        together = [make(wanted) for make in group if chosen & set(make.names)]
+        found += [Together(together)] if together else []
+    return found + [make(wanted) for make in _ALONE if chosen & set(make.names)]

@@ -38,7 +38,8 @@ class ContextualNumbers:
         for index, kind in enumerate(kinds):
             for word in kind.words:
                 self._by_word.setdefault(_plain(word.encode()), []).append(index)
-        self._words = _word_pattern(kinds)
+        self.pattern = _word_pattern(kinds)
+        self._words = compiled(self.pattern)
         self._kinds = [
             (compiled(HEAD + rb"(?:" + kind.pattern + rb")(?:\b|$)"), partial(_judge, kind))
             for kind in kinds
@@ -112,9 +113,9 @@ def _plain(word: bytes) -> bytes:
     return word.translate(None, _BORDERS)
 
 
-def _word_pattern(kinds: list[Contextual]) -> Pattern:
+def _word_pattern(kinds: list[Contextual]) -> bytes:
     words = sorted({word for kind in kinds for word in kind.words}, key=len, reverse=True)
-    return compiled(rb"(?i)(?:" + rb"|".join(map(_word, words or ["\0"])) + rb")")
+    return rb"(?i)(?:" + rb"|".join(map(_word, words or ["\0"])) + rb")"
 
 
 def _word(word: str) -> bytes:
