@@ -91,6 +91,10 @@ def test_an_instance_has_its_own_activity_and_memory_and_shares_the_rest() -> No
 def test_the_utilisation_of_an_instance_is_its_engines_not_the_zero_that_is_reported() -> None:
     """DCGM does not know utilisation of an instance, and says 0."""
     assert [s.utilization for s in dcgm("dcgm-mig")] == [0.91, 0.91]
+    labels = {"UUID": FIRST, "GPU_I_ID": "3"}
+    rows = ("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_FB_USED")
+    (sample,) = of_rows(*((name, labels, 0.0) for name in rows))
+    assert sample.utilization is None
 
 
 def test_an_instance_of_which_only_power_is_told_never_passes_for_the_whole_device() -> None:

@@ -325,10 +325,10 @@ async def test_an_answer_of_an_exporter_that_is_no_more_is_dropped(
     """It was told otherwise while the answer was under way."""
     world = World()
     world.exporter.text = text
-    world.exporter.meanwhile = lambda: world.source.tell(None)
+    world.exporter.meanwhile = lambda: world.source.tell("dcgm", "198.51.100.8:9400")
     await world.read()
     assert world.source.take() == []
-    assert world.reason is Reason.NO_EXPORTER_FOUND
+    assert world.reason is Reason.GPU_SOURCE_STARTING
 
 
 async def until(condition: Callable[[], object]) -> None:

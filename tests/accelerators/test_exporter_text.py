@@ -140,6 +140,14 @@ def test_a_line_longer_than_the_bound_is_left_out_and_the_next_is_read() -> None
     assert (values(split), split.refused) == ([1.0, 2.0], 3)
 
 
+def test_the_end_of_a_line_that_is_too_long_is_no_row_of_its_own() -> None:
+    """It may look like one."""
+    text = b"# " + b"x" * MAX_LINE_BYTES + row(b"9") + row(b"1")
+    assert values(read(text)) == [1.0]
+    for size in (7, 100, MAX_LINE_BYTES + 2):
+        assert values(read(*(text[i : i + size] for i in range(0, len(text), size)))) == [1.0]
+
+
 def test_a_line_that_never_ends_is_not_kept() -> None:
     """A hundred times the bound, and what is kept of it stays below it."""
     text = reader()

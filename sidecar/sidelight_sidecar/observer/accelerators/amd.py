@@ -85,7 +85,6 @@ _ECC: Final = {"gpu_ecc_correct_total": "corrected", "gpu_ecc_uncorrect_total": 
 _LINKS: Final = {"gpu_xgmi_link_rx": "rx", "gpu_xgmi_link_tx": "tx"}
 BLANKS: Final = frozenset({float(2**16 - 1), float(2**32 - 1)})
 """All ones; those of 64 bits are beyond `MOST`. Not a byte's 255, which watts can be."""
-_HIGHEST_CLOCK: Final = 10_000
 _KIBIBYTE: Final = 1024
 _PREFIX = re.compile(r"^.*?(?=gpu_)")
 _WHOLE_DEVICE: Final = frozenset({"", "none", "spx", "unknown"})
@@ -148,7 +147,7 @@ def _of_the_whole(found: Gathered, row: Row) -> None:
     elif name in {"gpu_clock", "gpu_max_clock"}:
         kind = word(row.labels, "clock_type").lower().removeprefix("gpu_clock_type_")
         field = _CLOCKS.get((name, kind))
-        if field and value <= _HIGHEST_CLOCK:
+        if field:
             part = found.by_part.setdefault(field, {})
             part[word(row.labels, "clock_index")] = value
     elif name in _HELD:
