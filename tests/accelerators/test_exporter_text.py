@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidelight_sidecar.observer.accelerators.exporter_text import (
+    MAX_LABEL_BYTES,
     MAX_LABEL_SETS,
     MAX_LINE_BYTES,
     MAX_OTHERS,
@@ -236,6 +237,15 @@ def test_sets_of_labels_are_remembered_up_to_a_number_and_this_pods_rows_kept_be
     assert len(text._seen) == MAX_LABEL_SETS
     scrape = text.finish()
     assert (values(scrape), scrape.crowded) == ([8.0], True)
+
+
+def test_labels_of_this_pods_rows_are_kept_up_to_their_size() -> None:
+    """Each row with other, long labels: 32 MB of them are not 100 MB in memory."""
+    long = b"x" * 8000
+    lines = [row(labels=MINE + b',n="%d%s"' % (n, long)) for n in range(2000)]
+    scrape = read(*lines)
+    assert sum(len(found.labels["n"]) for found in scrape.rows) <= 2 * MAX_LABEL_BYTES + len(long)
+    assert scrape.dropped == len(lines) - len(scrape.rows) > 0
 
 
 def test_an_answer_of_something_else_is_known_as_such() -> None:

@@ -29,6 +29,8 @@ MAX_ROWS: Final = 16_384
 """Of one pod: 128 devices of a hundred metrics."""
 MAX_LABEL_SETS: Final = 4096
 """Distinct sets of labels that are remembered in a scrape."""
+MAX_LABEL_BYTES: Final = 4 << 20
+"""Of them together, and once more for rows of this pod beyond."""
 MAX_OTHERS: Final = 1024
 """Devices of other pods; a node has at most 16 devices of 7 instances."""
 
@@ -77,7 +79,7 @@ class Scrape:
     refused: int = 0
     """Lines that broke rule 3, of this pod where that could be seen."""
     dropped: int = 0
-    """Rows of this pod past `MAX_ROWS`."""
+    """Rows of this pod past `MAX_ROWS` or twice `MAX_LABEL_BYTES`."""
 
     def shared(self, device: str) -> bool:
         """Whether other pods have the device, too, as far as is known."""
@@ -110,6 +112,7 @@ class ExporterText:
         self._skipping = False  # the line is too long: up to its end
         self._bytes = 0
         self._seen: dict[bytes, _Mine | None] = {}
+        self._label_bytes = 0
         self._found: list[tuple[int, Row]] = []  # by spelling
         self._scrape = Scrape()
 
@@ -180,7 +183,7 @@ class ExporterText:
 
     def _learn(self, key: bytes) -> _Mine | None:
         """Look at a set of labels for the first time, and remember what it is."""
-        full = len(self._seen) >= MAX_LABEL_SETS
+        full = len(self._seen) >= MAX_LABEL_SETS or self._label_bytes >= MAX_LABEL_BYTES
         if full:
             self._scrape.crowded = True
             if self._pod_bytes not in key:
@@ -194,6 +197,11 @@ class ExporterText:
             self._remember(self._identity(labels))
         if not full:
             self._seen[key] = mine
+        elif mine and self._label_bytes >= 2 * MAX_LABEL_BYTES:
+            self._scrape.dropped += 1
+            return None
+        if mine or not full:
+            self._label_bytes += len(key)
         return mine
 
     def _whose(self, labels: Mapping[str, str]) -> _Mine | None:
