@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from sidelight_contract.config import SidecarConfig
 from sidelight_contract.weights import WeightsPlan
-from sidelight_sidecar.observer.app import register_live
+from sidelight_sidecar.observer.app import register_devices, register_live
 from sidelight_sidecar.observer.asking import Asking
 from sidelight_sidecar.observer.capture.child import CaptureChild
 from sidelight_sidecar.observer.engine.client import Answer
@@ -73,6 +73,7 @@ def collectors() -> list[Collector]:
     pipeline = Pipeline(0, 0, SidecarConfig(version=1))
     asking = Asking(pipeline, Nobody(), Known(), now_ns=int, unix=float)
     register_live(pipeline, asking, WeightsReader(WeightsPlan(), float))
+    register_devices(pipeline, int)
     bodies = pipeline.context.body_budget
     pipeline.metrics.registry.register(CaptureCollector(pipeline.offers, bodies, CaptureChild()))
     return list(pipeline.metrics.registry._collector_to_names)

@@ -16,7 +16,7 @@ _EXAMPLE = """example:
 
 _OBSERVER_FLAGS = (
     "--config", "--token-file", "--engine-type", "--token-sha256", "--lease-seconds",
-    "--records", "--spool", "--secrets",
+    "--records", "--spool", "--secrets", "--accelerators",
 )  # fmt: skip
 
 
@@ -41,6 +41,17 @@ def _port(text: str) -> int:
 def _seconds(text: str) -> str:
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return text
+
+
+def _accelerators(text: str) -> str:
+    from sidelight_sidecar.observer.accelerators.telling import parse  # noqa: PLC0415
+
+    _, refused = parse(text)
+    if refused:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: dcgm=ADDRESS:PORT or amd=ADDRESS:PORT, an address being a number"
+        )
     return text
 
 
@@ -97,6 +108,11 @@ def _add_observer_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--engine-type", metavar="TYPE",
         help="VLLM, SGLang, TGI, ... as in spec.engine.type; tells apart APIs that share a path",
+    )  # fmt: skip
+    command.add_argument(
+        "--accelerators", type=_accelerators, metavar="KIND=ADDRESS:PORT",
+        help="where the machine's exporter of GPU figures is, kind dcgm or amd; also in "
+        "SIDELIGHT_ACCELERATORS; in Kubernetes the operator tells it",
     )  # fmt: skip
     for flag, what in (
         ("--records", "where file sinks write"),

@@ -7,7 +7,9 @@ from functools import partial
 from aiohttp import web
 
 from sidelight_contract.config import MAX_CONFIG_BYTES
+from sidelight_contract.gpu import EXPORTER_HEADER
 from sidelight_contract.summary import encode_summary
+from sidelight_sidecar.observer.accelerators.telling import Told
 from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash
 from sidelight_sidecar.observer.configuring import configure
 from sidelight_sidecar.observer.pipeline import Pipeline
@@ -27,6 +29,7 @@ class Admin:
         lease: of an attached tap, which can be told to end, and other tokens.
         told: of an attached tap without a file, which can be told another configuration, too;
             else there is to be one source of it.
+        exporters: is told where the node's exporters of device figures are.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Admin:
         lease: Lease | None = None,
         *,
         told: InlineConfig | None = None,
+        exporters: Told | None = None,
     ) -> None:
         if lease is not None and not isinstance(token, TokenHash):
             raise ValueError("a lease is for a tap that knows the token's hash")
@@ -43,6 +47,7 @@ class Admin:
         self._token = token
         self._lease = lease
         self._told = told
+        self._exporters = exporters
 
     def application(self) -> web.Application:
         """The routes."""
@@ -75,11 +80,18 @@ class Admin:
             return refusal
         if self._lease is not None:
             self._lease.renew()
+        self._take_exporters(request)
         strata = request.query.get("strata") == "1"
         history = request.query.get("slo_history") == "1"
         told = self._pipeline.summary(time.monotonic_ns(), strata=strata, slo_history=history)
         body = encode_summary(told)
         return web.Response(body=body, content_type="application/json")
+
+    def _take_exporters(self, request: web.Request) -> None:
+        """Only of who has a token: it says where this process connects to."""
+        said = request.headers.get(EXPORTER_HEADER)
+        if said is not None and self._exporters is not None and self._token.expected:
+            self._exporters.tell(said)
 
     async def _end(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(request)) is not None:

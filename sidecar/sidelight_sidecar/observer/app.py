@@ -7,7 +7,7 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +15,13 @@ import uvloop
 from aiohttp import web
 
 from sidelight_contract.config import ConfigError, SidecarConfig
-from sidelight_contract.names import TAP_CONFIG_VARIABLE, WEIGHTS_VARIABLE
+from sidelight_contract.names import GPU_UUIDS_VARIABLE, TAP_CONFIG_VARIABLE, WEIGHTS_VARIABLE
 from sidelight_contract.weights import decode_plan
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.log_lines import log_lines
+from sidelight_sidecar.observer.accelerators.manager import Manager
+from sidelight_sidecar.observer.accelerators.sources import sources_of
+from sidelight_sidecar.observer.accelerators.telling import Told, parse
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.asking import Asking
 from sidelight_sidecar.observer.attached import InlineConfig, Lease, TokenHash, end_in_time, end_tap
@@ -32,6 +35,8 @@ from sidelight_sidecar.observer.engine.worker import STEP_SECONDS
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
 from sidelight_sidecar.observer.identity.metrics import BackendCollector
 from sidelight_sidecar.observer.metrics.capture import CaptureCollector
+from sidelight_sidecar.observer.metrics.energy import EnergyCollector
+from sidelight_sidecar.observer.metrics.gpu import GpuCollector
 from sidelight_sidecar.observer.metrics.itself import account_for_processes
 from sidelight_sidecar.observer.metrics.weights import WeightsCollector
 from sidelight_sidecar.observer.pipeline import Pipeline
@@ -132,6 +137,13 @@ def register_live(pipeline: Pipeline, asking: Asking, weights: WeightsReader) ->
     pipeline.metrics.registry.register(WeightsCollector(weights))
 
 
+def register_devices(pipeline: Pipeline, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    """Add the metrics of devices, and of their energy."""
+    accelerators, guard = pipeline.accelerators, pipeline.gpu_guard
+    pipeline.metrics.registry.register(GpuCollector(accelerators, guard, now_ns))
+    pipeline.metrics.registry.register(EnergyCollector(accelerators.energy, guard))
+
+
 async def ask_engine(pipeline: Pipeline, known: Known, weights: WeightsReader) -> None:
     """Ask the engine what there is to ask, off the path, until cancelled."""
     async with http_engine_client() as client:
@@ -163,6 +175,26 @@ async def read_weights(pipeline: Pipeline, weights: WeightsReader) -> None:
         weights.close()
 
 
+def exporters_told(text: str) -> Told:
+    """Where exporters are, as it is given at the start: empty, nothing is."""
+    found, refused = parse(text) if text else ({}, 0)
+    if refused:
+        log.error("accelerators_refused", extra={"fields": {"parts": refused}})
+    return Told(time.monotonic_ns, found or None)
+
+
+def own_devices(text: str) -> tuple[str, ...]:
+    """UUIDs of the pod's devices, as injection wrote them."""
+    return tuple(sorted({part.strip() for part in text.split(",") if part.strip()}))
+
+
+async def watch_accelerators(pipeline: Pipeline, told: Told, pod: Origin) -> None:
+    """Have figures of devices read as it is configured, until cancelled."""
+    start = sources_of(pod.namespace, pod.pod, time.monotonic_ns)
+    own = own_devices(os.environ.get(GPU_UUIDS_VARIABLE, ""))
+    await Manager(pipeline, told, own, start, time.monotonic_ns).run()
+
+
 async def observe(options: argparse.Namespace) -> None:
     """Observe until the relay ends."""
     file = config_of(options)
@@ -181,7 +213,9 @@ async def observe(options: argparse.Namespace) -> None:
     token = TokenHash(options.token_sha256) if options.token_sha256 else mounted
     lease = Lease(options.lease_seconds) if options.lease_seconds else None
     told = file if isinstance(file, InlineConfig) else None
-    admin = Admin(pipeline, token, lease, told=told)
+    exporters = exporters_told(options.accelerators)
+    register_devices(pipeline)
+    admin = Admin(pipeline, token, lease, told=told, exporters=exporters)
     loop = asyncio.get_running_loop()
     await loop.create_connection(
         lambda: FrameReader(pipeline, ended), sock=socket.socket(fileno=FRAMES_FD)
@@ -193,6 +227,7 @@ async def observe(options: argparse.Namespace) -> None:
             group.create_task(ask_engine(pipeline, known, weights)),
             group.create_task(keep_capture(pipeline, child, pod_of(os.environ))),
             group.create_task(read_weights(pipeline, weights)),
+            group.create_task(watch_accelerators(pipeline, exporters, pod_of(os.environ))),
         ]
         if lease is not None:
             tasks.append(group.create_task(end_in_time(lease, end_tap)))
@@ -220,6 +255,7 @@ def main() -> None:
     for directory in ("--records", "--spool", "--secrets"):
         parser.add_argument(directory)
     parser.add_argument("--lease-seconds", type=float, default=0.0)
+    parser.add_argument("--accelerators", default=os.environ.get("SIDELIGHT_ACCELERATORS", ""))
     parser.add_argument("--engine-type", default=os.environ.get("SIDELIGHT_ENGINE", "Auto"))
     parser.add_argument("--memory-limit-mib", type=int, default=MEMORY_LIMIT_MIB)
     options = parser.parse_args()

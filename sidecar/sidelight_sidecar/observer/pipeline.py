@@ -14,8 +14,10 @@ from sidelight_contract.summary import CaptureReport, SidecarState, Summary
 from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
+from sidelight_sidecar.observer.accelerators.guard import Guard, Guarded, GuardedWithOutput
 from sidelight_sidecar.observer.accelerators.joined import Accelerators
 from sidelight_sidecar.observer.accelerators.source import Sample, SourceState
+from sidelight_sidecar.observer.accelerators.told import broken_report
 from sidelight_sidecar.observer.accelerators.traffic import Traffic as InFlightTraffic
 from sidelight_sidecar.observer.autopsy.pressure import ClientPressure
 from sidelight_sidecar.observer.autopsy.watcher import Autopsies
@@ -74,6 +76,7 @@ class Pipeline:
         self.engine_history = EngineHistory()
         pressure = ClientPressure()
         traffic, energy = InFlightTraffic(), EnergySplit(self._labels)
+        self.gpu_guard = guard = Guard()
         self.accelerators = Accelerators(traffic, energy, self._offset_ns, config.window_seconds)
         self.autopsies = Autopsies(
             self._labels, self.engine_history, pressure, config.window_seconds,
@@ -86,7 +89,8 @@ class Pipeline:
             origin=Origin(), boot_id=self._boot_id, offset_ns=self._offset_ns, energy=energy,
         )  # fmt: skip
         own = (
-            self.metrics, self.tally, self.strata, self.slo, self.reconciler, traffic, energy,
+            self.metrics, self.tally, self.strata, self.slo, self.reconciler,
+            Guarded(guard, traffic), GuardedWithOutput(guard, energy),
             self.autopsies, self.engine_watch, self.offers, self.gen_ai,
         )  # fmt: skip
         self.counter = TokenCounter(Consumers((*own, *also)))
@@ -222,6 +226,6 @@ class Pipeline:
             strata=self.strata.told() if strata else Strata(),
             slo=self.slo.told(now_ns, history=slo_history),
             capture=self.capture_report(),
-            gpu=self.accelerators.report(now_ns),
+            gpu=self.gpu_guard.call(lambda: self.accelerators.report(now_ns), broken_report()),
             autopsies=self.autopsies.told(now_ns, self._offset_ns),
         )

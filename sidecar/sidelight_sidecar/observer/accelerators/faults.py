@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidelight_contract.gpu import MAX_FAULTS, Fault, FaultKind, GpuSource, newest_faults
+from sidelight_sidecar.observer.accelerators.intervals import MAX_DEVICES
 from sidelight_sidecar.observer.accelerators.source import Device, Sample, SourceState
 
 MAX_KEPT = 4 * MAX_FAULTS
-MAX_DEVICES = 64
 THERMAL_SHARE = 0.1
 """Of the window. Default 10 %: a fan that catches up is no fault, half a minute of five is."""
 GONE_NS = 60_000_000_000

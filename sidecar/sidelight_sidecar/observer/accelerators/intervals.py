@@ -23,8 +23,9 @@ GAPS = 3.5
 LEAST_GAP_NS = 3_000_000_000
 MOST_GAP_NS = 120_000_000_000
 """While the period is not known yet, and at most: an exporter's own period is 30 s by default."""
-MAX_DEVICES = 64
-"""Eight devices with seven instances each, and some room."""
+MAX_DEVICES = 32
+"""Default 32: a pod has eight devices, or some instances of one; the metrics of more would not fit
+into a scrape (`tests/observer/test_series_budget.py`)."""
 NO_THROTTLE = frozenset({"idle", "applications_clocks", "sync_boost", "display_clock"})
 """Reasons that are neither heat nor power: there is nothing to do, or somebody set the clocks."""
 HEAT = frozenset({"sw_thermal", "hw_thermal"})

@@ -13,7 +13,12 @@ from collections.abc import Iterator, Sequence
 from sidelight_contract.gpu import GpuReport, GpuState, Phase
 from sidelight_sidecar.observer.accelerators.faults import Faults
 from sidelight_sidecar.observer.accelerators.history import DeviceHistory
-from sidelight_sidecar.observer.accelerators.intervals import MAX_DEVICES, Interval, Intervals
+from sidelight_sidecar.observer.accelerators.intervals import (
+    MAX_DEVICES,
+    MOST_GAP_NS,
+    Interval,
+    Intervals,
+)
 from sidelight_sidecar.observer.accelerators.source import Device, Sample, SourceState
 from sidelight_sidecar.observer.accelerators.states import quiet, state_of
 from sidelight_sidecar.observer.accelerators.told import (
@@ -31,7 +36,7 @@ FRESH_PERIODS = 3.5
 FRESH_NS = 3_000_000_000
 """A device's newest sample is of now for so many periods, and for so long at least."""
 
-_ACTIVITIES = ("utilization", "sm_active", "tensor_active", "dram_active")
+ACTIVITIES = ("utilization", "sm_active", "tensor_active", "dram_active")
 
 
 class OfDevice:
@@ -72,6 +77,7 @@ class Accelerators:
         devices: by UUID.
         phases: seconds of device time by phase, and by activity the integral of it.
         state: of the source; None: there is to be none.
+        words_refused: how many words about exporters were none.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Accelerators:
         self.devices: dict[str, OfDevice] = {}
         self.phases: dict[Phase, dict[str, float]] = {}
         self.state: SourceState | None = None
+        self.words_refused = 0
 
     def resize(self, window_seconds: int) -> None:
         """Let the window be of another length."""
@@ -147,9 +154,9 @@ class Accelerators:
 
     def _count_phase(self, interval: Interval, phase: Phase) -> None:
         seconds = interval.span_ns / 1e9
-        sums = self.phases.setdefault(phase, dict.fromkeys(("seconds", *_ACTIVITIES), 0.0))
+        sums = self.phases.setdefault(phase, dict.fromkeys(("seconds", *ACTIVITIES), 0.0))
         sums["seconds"] += seconds
-        for name in _ACTIVITIES:
+        for name in ACTIVITIES:
             value = getattr(interval, name)
             if value is not None:
                 sums[name] += value * seconds
@@ -159,7 +166,9 @@ class Accelerators:
         state = self.state
         if state is None or not state.fresh:
             return
-        oldest = now_ns - max(FRESH_NS, int(FRESH_PERIODS * 1e9 * state.period_seconds))
+        period = state.period_seconds
+        age_ns = max(FRESH_NS, int(FRESH_PERIODS * 1e9 * period)) if period > 0 else MOST_GAP_NS
+        oldest = now_ns - age_ns
         for known in self.devices.values():
             if known.newest.at_ns >= oldest:
                 yield known

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from sidelight_contract.gpu import Activity, GpuReport, GpuState, Phase
 from sidelight_sidecar.observer.accelerators.faults import name_of
+from sidelight_sidecar.observer.accelerators.guard import BROKEN
 from sidelight_sidecar.observer.accelerators.intervals import HEAT, Interval
 from sidelight_sidecar.observer.accelerators.source import Sample, SourceState
 from sidelight_sidecar.observer.energy.told import Told
@@ -111,6 +112,13 @@ def tell_state(report: GpuReport, state: SourceState) -> None:
     else:
         report.whys = {state.reason.value: 1}
         report.why = state.message[:_WHY_LENGTH]
+
+
+def broken_report() -> GpuReport:
+    """After a mistake of our own."""
+    report = GpuReport()
+    tell_state(report, BROKEN)
+    return report
 
 
 def tell_devices(report: GpuReport, newest: Iterable[Sample]) -> None:

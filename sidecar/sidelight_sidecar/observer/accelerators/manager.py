@@ -1,0 +1,163 @@
+"""Which source of device figures is read now: started, changed and ended as it is configured.
+
+Rules:
+1. `Auto` is an exporter that was told of, DCGM's before AMD's, and never the driver itself. Where
+   nobody told of any, and with `None`, nothing is started, and nothing is told.
+2. NVML that may see all of a node's devices reads only those that are the pod's: by their UUIDs in
+   the environment, else by an exporter that was told of, which is read until it has named them.
+3. A change of the configuration, or of what is told, ends one source before it starts another.
+4. An error of Sidelight's own ends figures of devices for good, is logged once, and harms nothing
+   else.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from sidelight_contract.gpu import GpuSettings, GpuSource
+from sidelight_contract.names import Reason
+from sidelight_sidecar.observer.accelerators.guard import BROKEN
+from sidelight_sidecar.observer.accelerators.source import AcceleratorSource, Sample, SourceState
+from sidelight_sidecar.observer.accelerators.telling import KIND_OF, KINDS, Addresses, Told
+from sidelight_sidecar.observer.pipeline import Pipeline
+
+LOOK_SECONDS = 0.5
+END_SECONDS = 3.0
+"""How long a source may take to end; what takes longer is left alone."""
+_SOURCE_OF = {kind: source for source, kind in KIND_OF.items()}
+
+
+class Choice(NamedTuple):
+    """What is to be read."""
+
+    source: GpuSource
+    """DCGM, AMD or NVML."""
+    address: str = ""
+    """Of an exporter."""
+    visible_all: bool = False
+    own: tuple[str, ...] = ()
+    """UUIDs of the pod's devices, where NVML sees all."""
+
+
+Starter = Callable[[Choice], AcceleratorSource]
+
+
+def choose(settings: GpuSettings, told: Addresses | None, own: tuple[str, ...]) -> Choice | None:
+    """What is to be read; None: nothing."""
+    source = GpuSource(settings.source)
+    if source is GpuSource.NVML:
+        visible_all = settings.unsafe_visible_all
+        return Choice(source, visible_all=visible_all, own=own if visible_all else ())
+    kinds = KINDS if source is GpuSource.AUTO else (KIND_OF.get(source, ""),)
+    for kind in kinds:
+        if kind in (told or {}):
+            return Choice(_SOURCE_OF[kind], (told or {})[kind])
+    return None
+
+
+def why_nothing(settings: GpuSettings, told: Addresses | None) -> SourceState | None:
+    """Why nothing is read; None: nothing is to be, as far as is known."""
+    source = GpuSource(settings.source)
+    if source is GpuSource.NONE or (source is GpuSource.AUTO and told is None):
+        return None
+    if told is None:
+        message = "nobody has told where the node's exporter is, or not lately"
+        return SourceState(source, fresh=False, reason=Reason.GPU_SOURCE_STARTING, message=message)
+    message = "there is no exporter on the node"
+    return SourceState(source, fresh=False, reason=Reason.NO_EXPORTER_FOUND, message=message)
+
+
+class Manager:
+    """See the module.
+
+    Args:
+        pipeline: whose configuration is in force, and that takes samples.
+        told: where exporters are.
+        own: UUIDs of the pod's devices, where its environment has them.
+        start: makes a source.
+        now_ns: the frames' clock.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        told: Told,
+        own: tuple[str, ...],
+        start: Starter,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._pipeline = pipeline
+        self._told = told
+        self._own = own
+        self._named: tuple[str, ...] = ()
+        self._start = start
+        self._now_ns = now_ns
+        self._current: Choice | None = None
+        self._source: AcceleratorSource | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._helper: AcceleratorSource | None = None
+        self._helper_task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until cancelled, or an error of our own."""
+        guard = self._pipeline.gpu_guard
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not guard.broken:
+                    await self.step(group)
+                    await asyncio.sleep(LOOK_SECONDS)
+                await self._stop()
+        except Exception as error:  # noqa: BLE001 - see the module
+            guard.breaks(error)
+        finally:
+            with suppress(Exception):
+                self._pipeline.devices_silent(BROKEN if guard.broken else None)
+
+    async def step(self, group: asyncio.TaskGroup) -> None:
+        """Do what is due."""
+        settings, told = self._pipeline.config.gpu, self._told.now()
+        self._pipeline.accelerators.words_refused = self._told.refused
+        choice = choose(settings, told, self._own or self._named)
+        if choice != self._current:
+            await self._change(choice, group)
+        if self._source is None:
+            state = why_nothing(settings, told)
+            if state != self._pipeline.accelerators.state:
+                self._pipeline.devices_silent(state)
+            return
+        self._pipeline.devices_said(self._source.take(), self._source.state, self._now_ns())
+        if choice is not None and choice.visible_all and not choice.own:
+            self._look_for_names(told or {}, group)
+
+    async def _change(self, choice: Choice | None, group: asyncio.TaskGroup) -> None:
+        await self._stop()
+        self._current = choice
+        if choice is not None:
+            self._source = self._start(choice)
+            self._pipeline.accelerators.begin(self._source.state)
+            self._task = group.create_task(self._source.run())
+
+    async def _stop(self) -> None:
+        """End what runs."""
+        tasks = {task for task in (self._task, self._helper_task) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=END_SECONDS)
+        self._source = self._task = self._helper = self._helper_task = None
+
+    def _look_for_names(self, told: Addresses, group: asyncio.TaskGroup) -> None:
+        """Have an exporter name the pod's devices; the next step reads them."""
+        kind = KINDS[0]
+        if self._helper is None:
+            if kind in told:
+                self._helper = self._start(Choice(_SOURCE_OF[kind], told[kind]))
+                self._helper_task = group.create_task(self._helper.run())
+            return
+        self._named = names_in(self._helper.take())
+
+
+def names_in(samples: list[Sample]) -> tuple[str, ...]:
+    """UUIDs of the devices, each once."""
+    return tuple(sorted({sample.device.uuid for sample in samples}))
