@@ -106,7 +106,7 @@ class NvmlSource:
         start: Callable[[Sequence[str]], Child] = start_reader,
         name: str = PROCESS_NAME,
     ) -> None:
-        self._own = tuple(sorted(own))
+        self._own = tuple(own)
         self._visible_all = visible_all
         self._period_seconds = period_seconds
         self._now_ns = now_ns
@@ -134,15 +134,6 @@ class NvmlSource:
                 if child is None or child.poll() is not None:
                     break
                 await asyncio.sleep(_REAP_SECONDS)
-
-    def own(self, uuids: Sequence[str]) -> None:
-        """The pod's devices are these: where that is news, they are read at once."""
-        if tuple(sorted(uuids)) != self._own:
-            self._own = tuple(sorted(uuids))
-            self._pause_seconds, self._not_before_ns = 0.0, 0
-            self._why = _STARTING
-            if self._child is not None:
-                self._kill(self._child)
 
     def take(self) -> list[Sample]:
         """See AcceleratorSource."""
@@ -210,8 +201,7 @@ class NvmlSource:
 
     def _after_pause(self) -> int:
         due = self._now_ns() + round(self._pause_seconds * _NS)
-        doubled = max(FIRST_PAUSE_SECONDS, self._pause_seconds * 2)
-        self._pause_seconds = min(doubled, LONGEST_PAUSE_SECONDS)
+        self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
         return due
 
     def _look(self, child: Child) -> None:
@@ -226,7 +216,8 @@ class NvmlSource:
         last = self._started_ns if self._rows_ns is None else self._rows_ns
         patience = START_SECONDS if self._rows_ns is None else HANG_SECONDS
         if self._killed_ns is None and now - last > patience * _NS:
-            self._kill(child)
+            self._killed_ns = now
+            child.kill()
             self._why = (Reason.GPU_STALE, f"the driver told nothing for {patience:g} s")
         elif self._killed_ns is not None and now - self._killed_ns > GRACE_SECONDS * _NS:
             self._why = (Reason.GPU_STALE, "the process that reads the driver hangs in the kernel")
@@ -246,11 +237,6 @@ class NvmlSource:
             self._lines.feed(data)
         if self._lines.newest_ns != before:
             self._rows_ns = self._now_ns()
-
-    def _kill(self, child: Child) -> None:
-        if self._killed_ns is None:
-            self._killed_ns = self._now_ns()
-        child.kill()
 
     def _over(self, child: Child) -> None:
         """The process ended: say why, and when the next one may start."""
