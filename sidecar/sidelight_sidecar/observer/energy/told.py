@@ -16,6 +16,8 @@ class Outcome(StrEnum):
     """Its client left before the end."""
     LOST = "lost"
     """It was lost sight of: the share is of what was seen."""
+    RUNNING = "running"
+    """It has not ended, or is not settled whole."""
 
 
 class Quality(StrEnum):
@@ -34,15 +36,12 @@ class Share:
     it: whoever keeps it sees it settle.
     """
 
-    __slots__ = ("idle_mj", "millijoules", "quality")
+    __slots__ = ("millijoules", "quality")
 
     def __init__(self) -> None:
         self.quality = Quality.NONE
         self.millijoules = 0
         """As far as it is known; 0 with `Quality.NONE`."""
-        self.idle_mj = 0
-        """Of the idle energy while it ran, an equal part for each that ran; not in
-        `millijoules`."""
 
     @property
     def joules(self) -> float | None:
@@ -82,8 +81,8 @@ class Fitted:
     """For each token of output."""
     context_joules: Estimate | None = None
     """For each token of output, and each thousand of tokens before it."""
-    busy_watts: Estimate | None = None
-    """Above idle while anything is computed, however much."""
+    step_joules: Estimate | None = None
+    """For each step of decoding, however many requests are in it."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,107 @@
+"""Runs one scenario, and holds what was shared out against the truth."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from benchmarks.energy.scenarios import Scenario
+from benchmarks.energy.watch import Seen, play
+from benchmarks.energy.world import Device, Engine
+
+from sidelight_sidecar.observer.energy.intervals import STEP_NS
+from sidelight_sidecar.observer.energy.split import EnergySplit
+from sidelight_sidecar.observer.energy.told import Quality, Told
+from sidelight_sidecar.observer.metrics.labels import Labels
+
+WARM = 60.0
+"""Seconds until requests are judged: before, the model of work is not fitted."""
+
+
+@dataclass
+class Run:
+    """What came out."""
+
+    scenario: Scenario
+    told: Told
+    errors: list[float]
+    """Of each request: its joules over the true ones, less one."""
+    provisional: list[float]
+    truth: float
+    """Joules of the judged requests."""
+    found: float
+    without: int
+    """Judged requests that have no share."""
+    by_model: dict[str, float]
+    """Of each model: joules a token over the true ones, less one."""
+
+
+class Provisional(EnergySplit):
+    """Remembers what each share was when its exchange was counted."""
+
+    def __init__(self, labels: Labels, step_ns: int) -> None:
+        super().__init__(labels, step_ns)
+        self.first: dict[int, float | None] = {}
+
+    def counted(self, exchange) -> None:  # type: ignore[no-untyped-def]
+        """Note the share."""
+        super().counted(exchange)
+        self.first[exchange.flow] = self.of(exchange).joules
+
+
+def run(scenario: Scenario, seed: int = 1, step_ns: int = STEP_NS) -> Run:
+    """Simulate it under a seed."""
+    dice = random.Random(seed)
+    requests = scenario.ask(dice, scenario.seconds)
+    world = Device(scenario.chip, dice)
+    until = scenario.seconds + 60.0
+    Engine(scenario.chip, world).run(requests, until)
+    split = Provisional(Labels(32), step_ns)
+    worlds = [world] * scenario.devices
+    seen = play(split, requests, worlds, scenario.sampling, until, seed)
+    return _judged(scenario, split, seen)
+
+
+def _judged(scenario: Scenario, split: Provisional, seen: list[Seen]) -> Run:
+    errors, provisional = [], []
+    truth = found = 0.0
+    without = 0
+    for one in seen:
+        request, share = one.request, one.exchange.energy
+        joules = request.joules * scenario.devices
+        if request.at < WARM or request.done_at > scenario.seconds + 60 or joules <= 0:
+            continue
+        if share is None or share.quality is not Quality.SETTLED:
+            without += 1
+            continue
+        assert share.joules is not None
+        truth, found = truth + joules, found + share.joules
+        errors.append(share.joules / joules - 1)
+        if (first := split.first.get(one.exchange.flow)) is not None:
+            provisional.append(first / joules - 1)
+    return Run(
+        scenario,
+        split.told(),
+        errors,
+        provisional,
+        truth,
+        found,
+        without,
+        _models(split, seen, scenario),
+    )
+
+
+def _models(split: EnergySplit, seen: list[Seen], scenario: Scenario) -> dict[str, float]:
+    """All requests since the start, for totals have no other beginning."""
+    truth: dict[str, list[float]] = {}
+    for one in seen:
+        entry = truth.setdefault(one.request.model, [0.0, 0.0])
+        entry[0] += one.request.joules * scenario.devices
+        entry[1] += len(one.request.tokens)
+    told = split.told().by_model
+    found = {}
+    for model, (joules, tokens) in truth.items():
+        entry = told.get(model)
+        if entry and entry.output_tokens and tokens:
+            found[model] = (entry.requests_mj / 1000 / entry.output_tokens) / (joules / tokens) - 1
+    return found
