@@ -68,7 +68,7 @@ accuracy: setup ## Every figure beside an independent client's, request by reque
 accuracy-aiperf: setup ## The same beside AIPerf's own report (installs it: 1.2 GB in the cache)
 	$(BIN)/python -m benchmarks.accuracy.aiperf $(ACCURACY)
 
-otlp-backends: setup ## A streamed chat as Phoenix, MLflow and a Collector show it (1.8 GB in the cache)
+otlp-backends: setup ## What Phoenix, MLflow, a Collector and Prometheus show of OTLP (1.9 GB in the cache)
 	$(BIN)/python -m benchmarks.otlp
 
 fuzz: setup ## Ten minutes of input that nobody should send; FUZZ="--seconds N --seed S"

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +54,13 @@ def until(what: str, done: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def process(*arguments: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process that ends with the block; what it says goes to the log."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def process(
+    *arguments: str, log: Path | None = None, more: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process that ends with the block; what it says goes to the log. `more` is of its
+    environment.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
     with (
         (log or Path(os.devnull)).open("wb") as output,
         subprocess.Popen(

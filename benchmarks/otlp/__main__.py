@@ -1,6 +1,7 @@
 """`make otlp-backends`: a streamed chat with a real engine, through a whole sidecar, as Phoenix,
 MLflow and an OpenTelemetry Collector show it, by HTTP and gRPC: model, tokens, times, parent,
-content. Exit 1 if anything is wrong.
+content; an engine's own spans beside it; and its metrics, as a Prometheus has them. Exit 1 if
+anything is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from benchmarks.accuracy.stand import engine, free_port, get, process, until
 from benchmarks.otlp.ask import BOUND_MS, MAIL, Chat, ask
 from benchmarks.otlp.backends import Backends, backends
 from benchmarks.otlp.collector import Collector, collector
+from benchmarks.otlp.engine_spans import NAME, make_spans, wrong_spans
+from benchmarks.otlp.metrics import main as measured
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from sidelight_contract.names import ENGINE_SPANS_VARIABLE
 
 TTFT = "gen_ai.response.time_to_first_chunk"
 
@@ -41,9 +46,11 @@ class Shown(NamedTuple):
 
 
 @contextlib.contextmanager
-def sidecar(engine_port: int, sinks: list[dict[str, Any]], folder: Path) -> Iterator[int]:
-    """A whole one that captures, masked; its port."""
-    port, admin = free_port(), free_port()
+def sidecar(
+    engine_port: int, sinks: list[dict[str, Any]], folder: Path
+) -> Iterator[tuple[int, int]]:
+    """A whole one that captures, masked; its port, and that for the engine's spans."""
+    port, admin, spans = free_port(), free_port(), free_port()
     config = folder / "config.json"
     settings = {
         "version": 1, "model": "chat", "engine": "LlamaCpp",
@@ -55,11 +62,14 @@ def sidecar(engine_port: int, sinks: list[dict[str, Any]], folder: Path) -> Iter
         "-m", "sidelight_sidecar", "run", "--listen", f"127.0.0.1:{port}",
         "--engine", f"127.0.0.1:{engine_port}", "--admin", f"127.0.0.1:{admin}",
         "--config", str(config), "--records", str(folder), "--spool", str(folder / "spool"),
-        log=log,
+        log=log, more={ENGINE_SPANS_VARIABLE: str(spans)},
     ):  # fmt: skip
         captures = b"sidelight_capture_running 1.0"
         until("the sidecar captures", lambda: captures in get(admin, "/metrics"))
-        yield port
+        if any(sink.get("engine_spans") for sink in sinks):
+            taken = b"sidelight_capture_engine_spans_taken 1.0"
+            until("it takes the engine's spans", lambda: taken in get(admin, "/metrics"))
+        yield port, spans
         done = b'result="delivered"'
         for sink in sinks:
             named = f'sink="{sink["name"]}"'.encode()
@@ -105,7 +115,7 @@ def mlflow_shows(spans: list[dict[str, Any]]) -> Shown:
 
 def collector_shows(where: str, spans: list[Span]) -> Shown:
     """What it handed on."""
-    (span,) = spans
+    (span,) = [one for one in spans if one.name != NAME]
     found = {one.key: one.value for one in span.attributes}
     began = span.start_time_unix_nano / 1e9
     return Shown(
@@ -196,9 +206,9 @@ def sinks_for(running: Backends, through: Collector) -> list[dict[str, Any]]:
         {"kind": "otlp", "name": "mlflow", "dialect": "MLflow",
          "endpoint": f"http://127.0.0.1:{running.mlflow}"},
         {"kind": "otlp", "name": "collector", "endpoint": f"http://127.0.0.1:{through.http}",
-         "resource": {service: "by-http"}},
+         "engine_spans": True, "resource": {service: "by-http"}},
         {"kind": "otlp", "name": "collector-grpc", "endpoint": f"http://127.0.0.1:{through.grpc}",
-         "protocol": "grpc", "resource": {service: "by-grpc"}},
+         "protocol": "grpc", "engine_spans": True, "resource": {service: "by-grpc"}},
         {**phoenix, "name": "phoenix-grpc", "protocol": "grpc",
          "endpoint": f"http://127.0.0.1:{running.phoenix_grpc}", "resource": {project: "by-grpc"}},
     ]  # fmt: skip
@@ -214,14 +224,15 @@ def main() -> int:
         folder = Path(name)
         *first, last = sinks_for(running, through)
         with engine() as port:
-            with sidecar(port, first, folder) as listening:
+            with sidecar(port, first, folder) as (listening, spans):
                 chat = ask(listening)
+                make_spans(running.home, spans, chat)
             # Phoenix keeps one span of an id: over gRPC it gets another chat's.
-            with sidecar(port, [last], folder) as listening:
+            with sidecar(port, [last], folder) as (listening, _):
                 other = ask(listening)
         for how in ("by-http", "by-grpc"):
             until("Phoenix has a span", lambda how=how: running.of_phoenix(how))  # type: ignore[misc]
-            until("the collector has a span", lambda how=how: through.spans(how))  # type: ignore[misc]
+            until("the collector has all", lambda how=how: len(through.spans(how)) == 3)  # type: ignore[misc]
         until("MLflow has a span", running.of_mlflow)
         shown = [
             phoenix_shows("Phoenix", running.of_phoenix("by-http")),
@@ -233,8 +244,10 @@ def main() -> int:
     print("\n".join(table(chat, shown)), "\n")
     print("\n".join(table(other, [over_grpc])), "\n")
     errors = [line for one in shown for line in wrong(chat, one)] + wrong(other, over_grpc)
+    for how in ("by-http", "by-grpc"):
+        errors += wrong_spans(f"Collector, {how}", through.spans(how), chat)
     print("\n".join(f"WRONG {line}" for line in errors) or "Nothing is wrong.")
-    return bool(errors)
+    return measured() or bool(errors)
 
 
 if __name__ == "__main__":

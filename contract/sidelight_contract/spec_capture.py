@@ -314,8 +314,8 @@ class OtlpSink(Resource):
     engine_spans: bool = Field(
         default=False,
         description="Pass the engine's own spans on, too: it is to send them to "
-        f"`http://127.0.0.1:{ENGINE_SPANS_PORT}/v1/traces`, as OTLP over HTTP in protobuf. Default "
-        "false: then nothing listens there.",
+        f"`http://127.0.0.1:{ENGINE_SPANS_PORT}/v1/traces`, as OTLP over gRPC or HTTP in protobuf. "
+        "Default false: then nothing listens there.",
     )
 
 

@@ -6,36 +6,18 @@ import asyncio
 import gzip
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import aiohttp
 import pytest
-from engine_export import PROTOBUF, engine_span, export_of, free_port, status
+from engine_export import PROTOBUF, engine_span, export_of, status
+from engine_intake import listening, until_open
 
 from sidelight_sidecar.capture.engine_spans import intake as module
 from sidelight_sidecar.capture.engine_spans.intake import MAX_BODY_BYTES, MAX_INBOX_BYTES, Intake
 
 BODY = export_of(engine_span()).SerializeToString()
 ZIPPED = {**PROTOBUF, "Content-Encoding": "gzip"}
-
-
-@asynccontextmanager
-async def listening() -> AsyncIterator[tuple[Intake, str]]:
-    port = free_port()
-    made = Intake(port)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(made.serve())
-        try:
-            await until_open(made)
-            yield made, f"http://127.0.0.1:{port}"
-        finally:
-            task.cancel()
-
-
-async def until_open(made: Intake) -> None:
-    async with asyncio.timeout(20):
-        while not made.listening:  # noqa: ASYNC110 - of another task
-            await asyncio.sleep(0.005)
 
 
 async def test_an_export_is_answered_at_once_and_waits_here():

@@ -1,4 +1,4 @@
-"""Takes the engine's exports on loopback: OTLP over HTTP, in protobuf.
+"""Takes the engine's exports on loopback: OTLP over HTTP in protobuf, and over gRPC (`grpc.py`).
 
 Rules:
 1. It listens on 127.0.0.1 alone: what another pod sends never arrives.
@@ -12,10 +12,18 @@ Rules:
 import asyncio
 import logging
 from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from aiohttp import web
 
+from sidelight_sidecar.capture.engine_spans.spoken import EitherProtocol
 from sidelight_sidecar.coding import CodingError, decoder_for
+
+if TYPE_CHECKING:
+    from sidelight_sidecar.capture.engine_spans.grpc import GrpcConnection
 
 PATH = "/v1/traces"
 PROTOBUF = "application/x-protobuf"
@@ -26,6 +34,7 @@ MAX_READING = 4
 """Requests whose bodies are read at once. Default 4: an engine has a few processes that export,
 each every 5 seconds."""
 READ_SECONDS = 5.0
+END_SECONDS = 1.0
 TRY_SECONDS = 5.0
 """How long until the port is tried again. Default 5: whoever had it may be about to end."""
 TAKEN = "taken"
@@ -51,6 +60,7 @@ class Intake:
         self._reading = 0
         self._inbox: deque[bytes] = deque()
         self._inbox_bytes = 0
+        self._calls: WeakSet[GrpcConnection] = WeakSet()
         self.results: Counter[str] = Counter()
         self.listening: bool | None = None
         self.wake = asyncio.Event()
@@ -60,21 +70,39 @@ class Intake:
         if not self._port:
             self.listening = False
             await asyncio.Event().wait()
-        server = web.Server(self._answer, auto_decompress=False, access_log=None, logger=_QUIET)
-        runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
-        await runner.setup()
+        http1 = web.Server(self._answer, auto_decompress=False, access_log=None, logger=_QUIET)
+        make = partial(EitherProtocol, http1, self._grpc, READ_SECONDS)
+        server = None
         try:
-            while not self.listening:
-                try:
-                    await web.TCPSite(runner, "127.0.0.1", self._port, backlog=16).start()
-                    self.listening = True
-                except OSError:
-                    self.listening = False
-                    await asyncio.sleep(TRY_SECONDS)
+            while server is None:
+                server = await self._opened(make)
             await asyncio.Event().wait()
         finally:
             self.listening = False
-            await runner.cleanup()
+            if server is not None:
+                server.close()
+            http1.pre_shutdown()
+            await http1.shutdown(END_SECONDS)
+            for connection in self._calls:
+                connection.close()
+
+    async def _opened(self, make: Callable[[], asyncio.Protocol]) -> asyncio.Server | None:
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(make, "127.0.0.1", self._port, backlog=16)
+        except OSError:
+            self.listening = False
+            await asyncio.sleep(TRY_SECONDS)
+            return None
+        self.listening = True
+        return server
+
+    def _grpc(self) -> asyncio.Protocol:
+        from sidelight_sidecar.capture.engine_spans import grpc  # noqa: PLC0415 - h2 for who asks
+
+        made = grpc.GrpcConnection(self, MAX_BODY_BYTES, READ_SECONDS)
+        self._calls.add(made)
+        return made
 
     def next(self) -> bytes | None:
         """The oldest that waits."""
@@ -86,11 +114,10 @@ class Intake:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         refused = _refused(request)
-        if refused is None and self._reading < MAX_READING:
-            self._reading += 1
+        if refused is None and self.begin():
             try:
                 async with asyncio.timeout(READ_SECONDS):
-                    self._put(await _body(request))
+                    self.put(await _body(request))
             except TimeoutError:
                 refused = web.Response(status=400, reason="slow")
             except CodingError as error:
@@ -98,16 +125,32 @@ class Intake:
             except _TooLargeError:
                 refused = web.Response(status=413, reason="too_large")
             finally:
-                self._reading -= 1
+                self.end()
         elif refused is None:
-            self.results["busy"] += 1
+            self.count("busy")
         if refused is not None:
-            self.results[refused.reason] += 1
+            self.count(refused.reason)
             refused.force_close()
             return refused
         return web.Response(content_type=PROTOBUF)
 
-    def _put(self, body: bytes) -> None:
+    def begin(self) -> bool:
+        """A body is going to be read; False: too many are."""
+        if self._reading >= MAX_READING:
+            return False
+        self._reading += 1
+        return True
+
+    def end(self) -> None:
+        """It is no longer read."""
+        self._reading -= 1
+
+    def count(self, why: str) -> None:
+        """One was not taken."""
+        self.results[why] += 1
+
+    def put(self, body: bytes) -> None:
+        """One was read; it waits to be looked at."""
         self.results[TAKEN] += 1
         self._inbox.append(body)
         self._inbox_bytes += len(body)
