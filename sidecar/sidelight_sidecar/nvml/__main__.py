@@ -30,6 +30,7 @@ def main() -> None:
     seen.add_argument("--visible-all", action="store_true", help="the node's are visible")
     parser.add_argument("--period-ms", type=float, default=FAST_SECONDS * 1000)
     parser.add_argument("--slow-ms", type=float, default=SLOW_SECONDS * 1000)
+    parser.add_argument("--flush-ms", type=float, default=FLUSH_SECONDS * 1000)
     parser.add_argument("--name", default=PROCESS_NAME, help="of the process, at most 15 letters")
     options = parser.parse_args()
     _be_modest(options.name)
@@ -45,7 +46,7 @@ def main() -> None:
     with suppress(BrokenPipeError, KeyboardInterrupt):
         last = False
         while not last:
-            program.outbox.changed.wait(FLUSH_SECONDS)
+            program.outbox.changed.wait(options.flush_ms / 1000)
             lines, last = program.outbox.take()
             write(lines)
     os._exit(0)  # a thread may hang in the driver, and would hold the interpreter's end up
