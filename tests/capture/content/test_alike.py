@@ -411,15 +411,16 @@ WAYS = [
 def test_a_run_of_words_is_merged_the_short_way(
     dialect: str, event: Any, way: Callable[[list[Event]], Any], in_full_only: list[object]
 ) -> None:
-    """Two events in full, and of a hundred more none."""
+    """One event in full, or two where the next one cannot be seen, and of a hundred more none."""
     pieces = json.dumps(event).split('"T"')
     stream = [
         (b"", b"".join((piece.encode() + b'"%d \\" "' % number) for piece in pieces[:-1])
          + pieces[-1].encode())
         for number in range(100)
     ]  # fmt: skip
-    assemble(dialect, way(stream), DEFAULT, masking=True)
-    assert len(in_full_only) == 2
+    events = way(stream)
+    assemble(dialect, events, DEFAULT, masking=True)
+    assert len(in_full_only) == (2 if isinstance(events, list) else 1)
 
 
 def test_streams_that_are_never_alike_are_asked_less_and_less_often(

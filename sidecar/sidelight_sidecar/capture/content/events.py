@@ -40,6 +40,12 @@ class Stream(Protocol):
         """Go on after those that `alike` found."""
         ...
 
+    def following(self, name: bytes) -> bytes:
+        """The data of the event that comes next, as it will be if it has that name and one line of
+        data; else anything, or nothing.
+        """
+        ...
+
 
 class _Lines:
     """Lines, one at a time: a body of empty ones is no list of millions."""
@@ -64,6 +70,13 @@ class _Lines:
     def skip(self) -> None:
         """Go on after those that `alike` found."""
         self._at = self._to
+
+    def _following(self, before: bytes) -> bytes:
+        """What comes next behind some bytes, to the event's end; empty: something else does."""
+        if not self._body.startswith(before, self._at):
+            return b""
+        end = self._body.find(self._ends, self._at)
+        return self._body[self._at + len(before) : end] if end >= 0 else b""
 
     def _alike(self, head: bytes, tail: bytes) -> list[bytes]:
         """See `Stream`; the head begins where a line does."""
@@ -122,6 +135,10 @@ class JsonLines(_Lines):
         """See `Stream`."""
         return self._alike(head, tail)
 
+    def following(self, _name: bytes) -> bytes:
+        """See `Stream`."""
+        return self._following(b"")
+
 
 class Events(_Lines):
     """Server-sent events."""
@@ -156,6 +173,15 @@ class Events(_Lines):
         """See `Stream`; as servers write events that have but a name and a line of data."""
         if b"\n" in head:
             return []
-        before = b"event: " + name + b"\n" if name else b""
-        spaced = self._alike(before + b"data: " + head, tail)
-        return spaced or self._alike(before + b"data:" + head, tail)
+        before = _before_data(name)
+        spaced = self._alike(before + b" " + head, tail)
+        return spaced or self._alike(before + head, tail)
+
+    def following(self, name: bytes) -> bytes:
+        """See `Stream`."""
+        return self._following(_before_data(name)).removeprefix(b" ")
+
+
+def _before_data(name: bytes) -> bytes:
+    """How an event begins that has a name and a line of data."""
+    return b"event: %b\ndata:" % name if name else b"data:"

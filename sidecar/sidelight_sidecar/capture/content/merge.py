@@ -58,14 +58,18 @@ class Policy:
     other: Other = Other.SO_FAR
     extend_all: bool = False
     under: Mapping[str, "Policy"] = field(default_factory=dict)
+    _known: dict[str, Other | None] = field(default_factory=dict, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Say of each field that is named how its text comes together."""
+        known = self._known
+        known |= dict.fromkeys(self.so_far, Other.SO_FAR)
+        known |= dict.fromkeys(self.join, Other.JOIN)
+        known |= dict.fromkeys(self.last)
 
     def of(self, name: str) -> Other | None:
         """How text in a field comes together; None: the last counts."""
-        if name in self.last:
-            return None
-        if name in self.join:
-            return Other.JOIN
-        return Other.SO_FAR if name in self.so_far else self.other
+        return self._known.get(name, self.other)
 
 
 class Text:

@@ -1,7 +1,7 @@
 """Events that are the same but for some strings: nine of ten of a stream, merged for a tenth.
 
-Of two such events in a row, both merged in full, a template is made: the bytes that come again,
-and what becomes of the strings between them (`again`). Rules:
+Of two such events in a row, one of them merged in full, a template is made: the bytes that come
+again, and what becomes of the strings between them (`again`). Rules:
 1. An event fits if it has all those bytes, and between them what is read as one JSON string each.
    It then says the same but for those strings, whatever is in them: JSON can be read in one way.
 2. The result and what is taken of the budget are those of merging each event in full.
@@ -28,7 +28,7 @@ Read = Callable[[bytes, bytes], Object | None]
 Merges = Callable[[Object], tuple[Merger, Object] | None]
 """What of an event is merged into what; None: something else is done with it."""
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRING = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _MARK = os.urandom(16).hex()
 """Nobody's text: it stands in an event for each string, to see where the string goes."""
 _MOST_BYTES = 1 << 16
@@ -168,17 +168,21 @@ class Alike:
             self._template = None
         elif self._wait:
             self._wait -= 1
-        elif (
-            before is not None
-            and before[0] == name
-            and max(len(before[1]), len(data)) <= _MOST_BYTES
-        ):
-            self._template = _template(name, before[1], data, self._read, merges)
+        elif other := self._other(name, before):
+            self._template = _template(name, other, data, self._read, merges)
             self._taken = 0
             if self._template is None:
                 self._judge(worth=False)
             elif self._stream is not None:
                 self._take_all(self._template, self._stream)
+
+    def _other(self, name: bytes, before: tuple[bytes, bytes] | None) -> bytes:
+        """The event after one, where it can be seen, else the one before; empty: it has another
+        name.
+        """
+        if self._stream is not None:
+            return self._stream.following(name)
+        return before[1] if before is not None and before[0] == name else b""
 
     def _take_all(self, template: Template, stream: Stream) -> None:
         """Merge all that come next and fit at once; `take` has the rest."""
@@ -200,13 +204,21 @@ class Alike:
 
 
 def _template(
-    name: bytes, before: bytes, data: bytes, read: Read, merges: Merges
+    name: bytes, other: bytes, data: bytes, read: Read, merges: Merges
 ) -> Template | None:
-    """What two events in a row have in common; None: too little."""
-    bones, strings = _STRING.split(data), _STRING.findall(data)
-    if _STRING.split(before) != bones:
+    """What two events in a row have in common, of which `data` was just merged; None: too little.
+
+    What is between the strings is the same. Most that are not alike have not even as many.
+    """
+    if max(len(other), len(data)) > _MOST_BYTES:
         return None
-    differ = [one != other for one, other in zip(strings, _STRING.findall(before), strict=True)]
+    if data.count(b'"') != other.count(b'"') and b"\\" not in data and b"\\" not in other:
+        return None
+    pieces, others = _STRING.split(data), _STRING.split(other)
+    bones, strings = pieces[::2], pieces[1::2]
+    if others[::2] != bones:
+        return None
+    differ = [one != another for one, another in zip(strings, others[1::2], strict=True)]
     event = _with_leaves(name, bones, strings, differ, read)
     wanted = merges(event) if event is not None else None
     found = again(*wanted) if wanted is not None else None
