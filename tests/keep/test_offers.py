@@ -157,6 +157,13 @@ def test_off_hands_over_metadata_alone():
     assert captured.record.tokens.output == 3
 
 
+def test_the_id_of_a_cloud_event_goes_before_that_of_a_mesh():
+    """As KServe's logger has it: whoever sent the event joins by it."""
+    head = request(BODY).replace(b"Host: x\r\n", b"Host: x\r\nX-Request-Id: r-7\r\nCe-Id: e-1\r\n")
+    (captured,) = World().see(Script().client(head).engine(*CHAT_STREAM)).given
+    assert captured.record.request_id == "e-1"
+
+
 def test_the_clients_own_id_and_trace_are_the_records():
     """`x-request-id` and `traceparent`."""
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

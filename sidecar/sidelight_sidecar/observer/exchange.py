@@ -88,7 +88,7 @@ class Exchange:
         """The engine's word for the version of the model, where the API has one."""
         self.response_id = ""
         self.request_id = ""
-        """The client's `x-request-id`."""
+        """The client's `ce-id`, else `x-request-id`."""
         self.trace_id = ""
         self.parent_id = ""
         """The caller's span, of `traceparent`."""

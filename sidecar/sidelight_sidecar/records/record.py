@@ -95,7 +95,7 @@ class Record(msgspec.Struct, omit_defaults=True, frozen=True):
     id: str
     """Of this record: 32 hex digits."""
     request_id: str
-    """`x-request-id` of the request, else the engine's id of the answer, else `id`."""
+    """`ce-id` or `x-request-id` of the request, else the engine's id of the answer, else `id`."""
     origin: Origin
     times: Times
     operation: str

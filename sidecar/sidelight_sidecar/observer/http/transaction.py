@@ -246,8 +246,11 @@ def _kind(headers: Headers) -> tuple[bytes, bytes]:
 
 
 def _read_context(exchange: Exchange, headers: Headers) -> None:
-    """The request's id, and its W3C `traceparent`: version, trace, parent, flags."""
-    exchange.request_id = headers.get(b"x-request-id", b"")[:MAX_REQUEST_ID].decode("latin-1")
+    """The request's id, and its W3C `traceparent`: version, trace, parent, flags. A CloudEvent's
+    id goes first: its client means to join by it, and meshes give all requests the other.
+    """
+    given = headers.get(b"ce-id") or headers.get(b"x-request-id", b"")
+    exchange.request_id = given[:MAX_REQUEST_ID].decode("latin-1")
     parts = headers.get(b"traceparent", b"").split(b"-")
     if len(parts) == 4 and _is_hex(parts[1], 32):
         exchange.trace_id = parts[1].decode("ascii")
