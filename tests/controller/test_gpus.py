@@ -203,6 +203,15 @@ def test_all_gpus_are_seen() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("devices", "said"), [(1, "1 GPU of 1 pod is"), (2, "2 GPUs of 1 pod are")]
+)
+def test_one_is_not_several(devices: int, said: str) -> None:
+    """In words."""
+    report = seen(devices={H100: devices})
+    assert visible(member("a", report))[2] == f"{said} seen, by DCGM"
+
+
 def test_pods_without_gpus_are_left_in_peace() -> None:
     """False with a reason, no Event, and Ready stays True; of health nothing is said."""
     result = judge(member("a", unseen("NoExporterFound"), resources={}))
@@ -232,7 +241,7 @@ def test_the_most_frequent_reason_is_the_conditions_and_names_a_few_pods() -> No
     members += [member("q", unseen("GPUStale")), member("r", seen())]
     assert visible(*members) == (
         "False", Reason.NO_ROWS_OF_POD,
-        "of 7 pods with GPUs 6 tell nothing of them (1 GPUStale, 5 NoRowsOfPod); p0, p1, p2 and 2 "
+        "6 of 7 pods with GPUs tell nothing of them (1 GPUStale, 5 NoRowsOfPod); p0, p1, p2 and 2 "
         "more: no row names it",
     )  # fmt: skip
 

@@ -100,11 +100,13 @@ def _visible(members: Sequence[Member], problem: str) -> Judged:
     if not counts:
         return kind, "True", Reason.GPUS_SEEN, _all_seen(members)
     main = min(counts, key=lambda reason: (-counts[reason], reason))
+    hidden = sum(counts.values())
     names = sorted(name for name, (reason, _) in whys.items() if reason is main)
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     which = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
     message = (
-        f"of {len(members)} pods with GPUs {sum(counts.values())} tell nothing of them ({which}); "
+        f"{hidden} of {len(members)} pods with GPUs tell{'s' * (hidden == 1)} nothing of them "
+        f"({which}); "
         f"{', '.join(names[:MAX_NAMED])}{more}: {whys[names[0]][1]}"
     )
     if main is Reason.NO_EXPORTER_FOUND and problem:
@@ -114,7 +116,9 @@ def _visible(members: Sequence[Member], problem: str) -> Judged:
 
 def _all_seen(members: Iterable[Member]) -> str:
     whole = _merged(members)
-    told = f"{_devices(sum(whole.devices.values()))} of {_pods(whole.seen)} seen"
+    devices = sum(whole.devices.values())
+    told = f"{_count(devices, 'GPU')} of {_count(whole.seen, 'pod')} "
+    told += "is seen" if devices == 1 else "are seen"
     return f"{told}, by {' and '.join(_sources(whole))}" if whole.sources else told
 
 
@@ -188,12 +192,8 @@ def _merged(members: Iterable[Member]) -> GpuReport:
     return whole
 
 
-def _devices(count: int) -> str:
-    return f"{count} GPU{'s' * (count != 1)}"
-
-
-def _pods(count: int) -> str:
-    return f"{count} pod{'s are' if count != 1 else ' is'}"
+def _count(count: int, of: str) -> str:
+    return f"{count} {of}{'s' * (count != 1)}"
 
 
 def _sources(told: GpuReport) -> list[str]:
