@@ -48,6 +48,9 @@ TAP_RECORD_VARIABLE = "SIDELIGHT_INJECTION"
 """An attached tap's `InjectionRecord`: the annotation of a pod that runs is left alone."""
 WEIGHTS_VARIABLE = "SIDELIGHT_WEIGHTS"
 """Tells the sidecar where the model's files are (JSON, see `WeightsPlan` in `weights.py`)."""
+GPU_CLAIM_VARIABLE = "SIDELIGHT_GPU_CLAIM"
+"""`shared`: the sidecar sees its pod's devices alone, by a claim, whatever the configuration (which
+all pods of a model share) allows others to see."""
 GPU_UUIDS_VARIABLE = "SIDELIGHT_GPU_UUIDS"
 """Tells the sidecar which devices are its pod's, where it may see all of the node's and the pod's
 spec has their UUIDs; with commas between."""

@@ -91,6 +91,17 @@ async def test_without_a_source_nothing_is_started() -> None:
         assert world.pipeline.summary(world.now).gpu.sidecars == 0
 
 
+async def test_pod_that_shares_a_claim_sees_its_own_devices_alone() -> None:
+    """Whatever the configuration lets the model's other pods see: none is to be told apart."""
+    world = World(GpuSettings("NVML", unsafe_visible_all=True))
+    world.manager = Manager(
+        world.pipeline, world.told, (), world._start, lambda: world.now, claimed=True
+    )
+    async with world.stepping() as group:
+        await world.step(group)
+        assert world.running == [Choice(GpuSource.NVML)]
+
+
 async def test_what_is_missing_is_said() -> None:
     """An exporter that is asked for, and one that is not on the node."""
     world = World(GpuSettings("DCGM"))

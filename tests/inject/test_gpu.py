@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from injection_world import RESTRICTED, SETTINGS, engine, judge, model, pod
 
 from sidelight_contract.injection import decode_record
-from sidelight_contract.names import ANNOTATION_INJECTION, GPU_UUIDS_VARIABLE, Reason
+from sidelight_contract.names import (
+    ANNOTATION_INJECTION,
+    GPU_CLAIM_VARIABLE,
+    GPU_UUIDS_VARIABLE,
+    Reason,
+)
 from sidelight_operator.attach.decision import decide_tap, tapping
 from sidelight_operator.inject import (
     Decision,
@@ -85,6 +90,7 @@ def test_the_engines_claim_is_shared_and_memory_is_added() -> None:
     assert ours["resources"].pop("limits") == {"memory": "448Mi"}
     assert theirs["resources"].pop("requests") == {"cpu": "50m", "memory": "96Mi"}
     assert ours["resources"].pop("requests") == {"cpu": "50m", "memory": "160Mi"}
+    assert ours["env"].pop() == {"name": GPU_CLAIM_VARIABLE, "value": "shared"}
     assert ours == theirs
     assert recorded(asked) == ("", "device claim gpus is shared")
     assert recorded(plain) == ("", "")

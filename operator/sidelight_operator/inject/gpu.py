@@ -50,6 +50,8 @@ class GpuAccess:
     def environment(self) -> list[Json]:
         """What the sidecar's environment gets, besides `NVIDIA_VISIBLE_DEVICES`."""
         found = []
+        if self.claims:
+            found.append({"name": names.GPU_CLAIM_VARIABLE, "value": "shared"})
         if self.visible != NOTHING:
             # `utility`: the library and nothing of CUDA. Device files come all the same.
             found.append({"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"})

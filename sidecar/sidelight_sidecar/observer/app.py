@@ -15,7 +15,12 @@ import uvloop
 from aiohttp import web
 
 from sidelight_contract.config import ConfigError, SidecarConfig
-from sidelight_contract.names import GPU_UUIDS_VARIABLE, TAP_CONFIG_VARIABLE, WEIGHTS_VARIABLE
+from sidelight_contract.names import (
+    GPU_CLAIM_VARIABLE,
+    GPU_UUIDS_VARIABLE,
+    TAP_CONFIG_VARIABLE,
+    WEIGHTS_VARIABLE,
+)
 from sidelight_contract.weights import decode_plan
 from sidelight_sidecar.frames.codec import FrameDecoder, FrameError
 from sidelight_sidecar.log_lines import log_lines
@@ -192,7 +197,8 @@ async def watch_accelerators(pipeline: Pipeline, told: Told, pod: Origin) -> Non
     """Have figures of devices read as it is configured, until cancelled."""
     start = sources_of(pod.namespace, pod.pod, time.monotonic_ns)
     own = own_devices(os.environ.get(GPU_UUIDS_VARIABLE, ""))
-    await Manager(pipeline, told, own, start, time.monotonic_ns).run()
+    claimed = bool(os.environ.get(GPU_CLAIM_VARIABLE))
+    await Manager(pipeline, told, own, start, time.monotonic_ns, claimed=claimed).run()
 
 
 async def observe(options: argparse.Namespace) -> None:

@@ -4,7 +4,8 @@ Rules:
 1. `Auto` is an exporter that was told of, DCGM's before AMD's, and never the driver itself. Where
    nobody told of any, and with `None`, nothing is started, and nothing is told.
 2. NVML that may see all of a node's devices reads only those that are the pod's: by their UUIDs in
-   the environment, else by an exporter that was told of, which is read until it has named them.
+   the environment, else by an exporter that was told of, which is read until it has named them. A
+   pod that shares a claim sees no others, whatever its model's pods may.
 3. A change of the configuration, or of what is told, ends one source before it starts another.
 4. An error of Sidelight's own ends figures of devices for good, is logged once, and harms nothing
    else.
@@ -14,6 +15,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
+
+import msgspec
 
 from sidelight_contract.gpu import GpuSettings, GpuSource
 from sidelight_contract.names import Reason
@@ -75,6 +78,7 @@ class Manager:
         pipeline: whose configuration is in force, and that takes samples.
         told: where exporters are.
         own: UUIDs of the pod's devices, where its environment has them.
+        claimed: whether it sees its pod's devices alone, by a claim.
         start: makes a source.
         now_ns: the frames' clock.
     """
@@ -86,10 +90,13 @@ class Manager:
         own: tuple[str, ...],
         start: Starter,
         now_ns: Callable[[], int],
+        *,
+        claimed: bool = False,
     ) -> None:
         self._pipeline = pipeline
         self._told = told
         self._own = own
+        self._claimed = claimed
         self._named: tuple[str, ...] = ()
         self._start = start
         self._now_ns = now_ns
@@ -117,6 +124,8 @@ class Manager:
     async def step(self, group: asyncio.TaskGroup) -> None:
         """Do what is due."""
         settings, told = self._pipeline.config.gpu, self._told.now()
+        if self._claimed:
+            settings = msgspec.structs.replace(settings, unsafe_visible_all=False)
         self._pipeline.accelerators.words_refused = self._told.refused
         choice = choose(settings, told, self._own or self._named)
         if choice != self._current:
