@@ -41,8 +41,14 @@ Times are those of the relay's reads, on its monotonic clock:
 kept for the adapters that the engine lists); `_unknown` where the engine said none. `operation` is
 the API: `chat`, `text_completion`, `responses`, `messages`, `generate`, `embeddings`, `infer`, or
 `other` for what is no inference. Each model has its first operation; of further ones 24 in all are
-told apart, then they are of `_other`: a sidecar has some 23,000 series at most, and some 400 with
+told apart, then they are of `_other`: a sidecar has some 24,500 series at most, and some 400 with
 one model.
+
+`sidelight_gpu_*` with a label `gpu` are of one device: its index and `uuid`; of an instance (MIG)
+its `gpu_instance_id` and `mig_profile`, too. `shared="true"`: other pods use it as well, so do not
+add it up over pods. These three are empty, so not there, on others. A device has some 50 series, at
+most 32 are told apart, and what is too old is not shown ([gpu-states.md](gpu-states.md),
+[energy.md](energy.md)).
 
 Counts of tokens from different sources are never in one series: `sidelight_output_tokens_total` is
 the engine's usage alone, `sidelight_tokens_tokenized_total` what the engine's own tokenizer counted

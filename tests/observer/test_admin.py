@@ -15,7 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from observed import CHAT_STREAM, Kept, Script, pipeline_of, request
 
 from sidelight_contract.config import ConfigError, SidecarConfig
+from sidelight_contract.gpu import EXPORTER_HEADER
 from sidelight_contract.summary import decode_summary
+from sidelight_sidecar.observer.accelerators.telling import Told
 from sidelight_sidecar.observer.admin import Admin
 from sidelight_sidecar.observer.app import serve_admin
 from sidelight_sidecar.observer.files import ConfigFile, TokenFile
@@ -175,3 +177,22 @@ def test_refused_configuration_is_in_metric_and_summary_until_a_good_one() -> No
     pipeline.reconfigure(pipeline.config)
     assert not pipeline.summary(1).sidecar.config_error
     assert b"sidelight_config_error 0.0" in pipeline.exposition()
+
+
+async def test_exporters_are_taken_from_who_has_the_token_alone(tmp_path: Path) -> None:
+    """It says where this process connects to: not even this machine says so without one."""
+    token = tmp_path / "token"
+    token.write_text("right")
+    for file, given, known in (
+        (token, "Bearer wrong", None),
+        (token, "Bearer right", {"dcgm": "198.51.100.7:9400"}),
+        (None, "", None),
+    ):
+        pipeline = pipeline_of(Kept())
+        told = Told(lambda: 0)
+        application = Admin(pipeline, tokens_of(pipeline, file), exporters=told).application()
+        headers = {"Authorization": given, EXPORTER_HEADER: "dcgm=198.51.100.7:9400"}
+        async with TestClient(TestServer(application)) as client:
+            for path in ("/metrics", "/healthz", "/summary"):
+                async with client.get(path, headers=headers):
+                    assert told.now() == (known if path == "/summary" else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from devices import FRESH, sample
 from hypothesis import given
 from hypothesis import strategies as st
 from observed import MS, STREAM_END, STREAM_HEAD, Kept, Script, answer, delta, pipeline_of, request
@@ -234,3 +235,41 @@ def test_merging_is_associative_commutative_and_bounded(
     """In whatever order pods are asked, the same are kept."""
     assert worst([*worst([*a, *b]), *c]) == worst([*a, *worst([*b, *c])]) == worst([*c, *b, *a])
     assert len(worst([*a, *b, *c])) <= MAX_SLOW + MAX_FAILED
+
+
+def test_clocks_that_heat_held_down_are_named_with_their_numbers() -> None:
+    """What the device told during the request; before it, it was cool."""
+    pipeline = pipeline_of(Kept())
+    pipeline.feed(stream(Script(at_ms=60_000), 20, *[2000] * 9).frames)
+    hot = frozenset({"hw_thermal"})
+    for second in range(90):
+        held = second > 59
+        told_by = sample(
+            second, utilization=1.0, clock_hertz=0.7e9 if held else 1.9e9,
+            clock_events=hot if held else frozenset(),
+        )  # fmt: skip
+        pipeline.devices_said([told_by], FRESH, second * 1000 * MS)
+    (found,) = told(pipeline)
+    assert found.cause == Cause.GPU_THROTTLED
+    assert "heat held the clocks of GPU 0 down for 100% of its time (hw_thermal)" in found.said
+    assert "they were at 700 MHz instead of 1900" in found.said
+
+
+def test_an_autopsy_has_the_joules_of_its_request() -> None:
+    """Once they are settled; of samples that are too far apart it has none."""
+    for seconds, known in ((0.1, True), (5.0, False)):
+        pipeline = pipeline_of(Kept())
+        frames = stream(Script(at_ms=10_000), 20, *[20] * 100).frames
+        for number in range(1, int(200 / seconds)):
+            at = number * seconds
+            if at > 9 and frames:
+                pipeline.feed(frames)
+                pipeline.counter.settle_all()
+                frames = []
+            busy = min(max(at - 10.0, 0.0), 2.1)
+            used = sample(at, energy_joules=100.0 * at + 300.0 * busy, utilization=0.5)
+            pipeline.devices_said([used], FRESH, round(at * 1000 * MS))
+        (found,) = told(pipeline, 150_000)
+        assert (found.joules is not None) is known
+        if known:
+            assert found.joules == pytest.approx(300 * 2.1, rel=0.1)

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
+from devices import ALL, FRESH, SECOND, sample
 from observed import MS, Kept, pipeline_of
 from prometheus_client.parser import text_string_to_metric_families
 
+from sidelight_contract.gpu import Energy, Mean
 from sidelight_contract.slo import FAULTS, SloSettings
+from sidelight_sidecar.observer.accelerators.intervals import MAX_DEVICES, REASONS
+from sidelight_sidecar.observer.accelerators.source import Device
+from sidelight_sidecar.observer.app import register_devices
 from sidelight_sidecar.observer.capture.measuring import MAX_BYTES
 from sidelight_sidecar.observer.capture.snapshot import snapshot_of
 from sidelight_sidecar.observer.dialects import api_routes, native_routes
 from sidelight_sidecar.observer.dialects.finish import NORMAL
+from sidelight_sidecar.observer.energy.told import Estimate, Fitted, Outcome, Told
 from sidelight_sidecar.observer.engine_times import EngineTimes
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, OTHER, Exchange
 from sidelight_sidecar.observer.metrics.labels import MAX_FURTHER
@@ -102,12 +109,38 @@ def left(made: Exchange, tokens: str, phase: str, *, stopped: bool) -> Exchange:
 Pair = tuple[str, str]
 
 
-def fed(pairs: Iterable[Pair], codes: tuple[int, ...] = USUAL_CODES) -> Pipeline:
+def fed(
+    pairs: Iterable[Pair], codes: tuple[int, ...] = USUAL_CODES, *, devices: int = 0
+) -> Pipeline:
     """A pipeline that has seen all that there may be of each model and operation."""
     pipeline = pipeline_of(Kept(), slo=SLO)
+    register_devices(pipeline, lambda: SECOND)
+    if devices:
+        see(pipeline, devices)
     for model, operation in pairs:
         tell(pipeline, everything(model, operation, codes))
     return pipeline
+
+
+def see(pipeline: Pipeline, devices: int) -> None:
+    """So many devices that tell all that there may be."""
+    samples = [
+        sample(
+            second, Device(f"GPU-{number}", str(number), shared=number > 0),
+            **{**ALL, "xid_errors": dict.fromkeys(range(20), 1)},
+            throttled_seconds=dict.fromkeys(REASONS, float(second + 1)),
+        )
+        for second in range(2)
+        for number in range(devices)
+    ]  # fmt: skip
+    pipeline.devices_said(samples, FRESH, 5 * SECOND)
+    estimate = Estimate(1.0, 0.1)
+    told = Told(
+        by_model={f"m{number}": Energy() for number in range(34)}, level="request",
+        by_outcome={outcome.value: 1 for outcome in Outcome}, residual=Mean(1, 1),
+        fitted=Fitted(*[estimate] * len(fields(Fitted))),
+    )  # fmt: skip
+    pipeline.accelerators.energy.told = lambda: told  # type: ignore[method-assign]
 
 
 def tell(pipeline: Pipeline, exchanges: Iterable[Exchange]) -> None:
@@ -150,7 +183,7 @@ def test_the_most_there_can_be_is_within_one_scrape() -> None:
     measured of each, objectives among it: still less than what a scrape may have.
     """
     pairs = most_pairs(pipeline_of(Kept()).config.max_model_labels)
-    pipeline = fed(pairs, (*USUAL_CODES, *MADE_UP_CODES))
+    pipeline = fed(pairs, (*USUAL_CODES, *MADE_UP_CODES), devices=MAX_DEVICES + 9)
     most = series(pipeline)
     assert 15_000 < most < sample_limit()
     for number, operation in enumerate(OPERATIONS):
@@ -162,7 +195,7 @@ def test_the_most_there_can_be_is_within_one_scrape() -> None:
 def test_the_most_there_can_be_is_within_what_is_handed_over() -> None:
     """Else a sink that takes metrics would have none of a busy pod."""
     pairs = most_pairs(pipeline_of(Kept()).config.max_model_labels)
-    pipeline = fed(pairs, (*USUAL_CODES, *MADE_UP_CODES))
+    pipeline = fed(pairs, (*USUAL_CODES, *MADE_UP_CODES), devices=MAX_DEVICES)
     assert len(encode(snapshot_of(pipeline, 0))) < MAX_BYTES / 4
 
 
@@ -170,6 +203,13 @@ def test_what_one_model_and_operation_takes() -> None:
     """The number that the budget is made of."""
     one, two = (series(fed([("a", "chat"), ("b", "chat")][:count])) for count in (1, 2))
     assert 250 < two - one < 320
+
+
+def test_what_one_device_takes() -> None:
+    """All that it can tell, with eight XIDs and five reasons that hold its clocks."""
+    none, one, two = (series(fed([], devices=count)) for count in (0, 1, 2))
+    assert 45 < two - one < 60
+    assert 45 < one - none < 260  # with phases and energy, which are the pod's
 
 
 def test_further_operations_of_many_models_are_counted_as_others() -> None:

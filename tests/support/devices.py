@@ -21,6 +21,17 @@ STALE = SourceState(
     period_seconds=0.1,
 )  # fmt: skip
 
+ALL: dict[str, Any] = {
+    "utilization": 0.9, "sm_active": 0.8, "tensor_active": 0.3, "dram_active": 0.6,
+    "memory_used_bytes": 7, "memory_reserved_bytes": 1, "memory_total_bytes": 80,
+    "power_watts": 500.0, "power_limit_watts": 700.0, "energy_joules": 1234.5,
+    "temperature_celsius": 61.0, "memory_temperature_celsius": 74.0, "clock_hertz": 1.7e9,
+    "memory_clock_hertz": 2.6e9, "clock_events": frozenset({"sw_power_cap"}),
+    "xid_errors": {31: 2}, "ecc_errors": {"corrected": 1, "uncorrected": 0},
+    "row_remap_failed": False, "nvlink_bytes": {"tx": 5, "rx": 6}, "pcie_bytes": {"tx": 7},
+}  # fmt: skip
+"""All that a device can tell."""
+
 
 def sample(seconds: float, device: Device = ONE, **told: Any) -> Sample:
     """What a device tells at that time."""
