@@ -1,5 +1,7 @@
 """Fields and types that mean the same in every API, as far as what to do with them goes."""
 
+from collections.abc import Mapping
+
 from sidelight_sidecar.capture.content.read_json import Json
 
 JSON_TEXT = frozenset({"arguments", "partial_json"})
@@ -40,7 +42,7 @@ DECLARED = ("media_type", "mime_type", "mimeType", "mediaType", "format")
 _FORMATS = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus"}
 
 
-def declared_type(value: dict[str, Json]) -> str:
+def declared_type(value: Mapping[str, Json]) -> str:
     """The media type that an object says its content has; empty if none."""
     for name in DECLARED:
         said = value.get(name)

@@ -10,6 +10,8 @@ Rules:
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from sidelight_sidecar.capture.content import encoded
 from sidelight_sidecar.capture.content.adjacent import mask_adjacent
@@ -23,7 +25,7 @@ from sidelight_sidecar.capture.content.spans import TOKEN
 _SHORT_CHARACTERS = 64
 _REMEMBERED = 4096
 """Short texts come again and again in a body: roles, types, keys."""
-_NOTHING: Counter[str] = Counter()
+_NOTHING: Mapping[str, int] = {}
 
 
 class Texts:
@@ -38,6 +40,8 @@ class Texts:
         findings: how often each detector found something.
         masking: there is a masker.
         changes: something is done with texts at all.
+        known: words that the masker leaves as they are; they grow.
+        plain: of those, such as are passed on in full length, too.
     """
 
     def __init__(self, masker: TextMasker | None, rules: Rules, limits: Limits = DEFAULT) -> None:
@@ -49,7 +53,9 @@ class Texts:
         self.changes = self._inlined or self._most > 0
         self._asked = Budget(limits.texts)
         self._words = masker if isinstance(masker, Remembering) else None
-        self._known: dict[str, tuple[str, Counter[str]]] = {}
+        self.known: AbstractSet[str] = self._words.words if self._words else frozenset()
+        self.plain = self.known if not self._most else frozenset()
+        self._known: dict[str, tuple[str, Mapping[str, int]]] = {}
 
     def leaf(self, text: str) -> str:
         """A text as it is passed on."""
@@ -65,7 +71,7 @@ class Texts:
             return encoded.data_urls(text) if self._inlined else text
         masked, found = self._looked_at(text)
         if found:
-            self.findings += found
+            self.findings.update(found)
         return masked
 
     def adjacent(self, parts: list[str]) -> list[str]:
@@ -98,8 +104,8 @@ class Texts:
         """Whether the masker would leave a text as it is."""
         return self._masker is None or self._ask(text)[0] == text
 
-    def _looked_at(self, text: str) -> tuple[str, Counter[str]]:
-        if self._words is not None and text in self._words.words:
+    def _looked_at(self, text: str) -> tuple[str, Mapping[str, int]]:
+        if text in self.known:
             return text, _NOTHING
         if len(text) > _SHORT_CHARACTERS:
             return self._mask(text)
@@ -112,22 +118,23 @@ class Texts:
                 self._known[text] = known
         return known
 
-    def _mask(self, text: str) -> tuple[str, Counter[str]]:
+    def _mask(self, text: str) -> tuple[str, Mapping[str, int]]:
         masked, found = self._ask(encoded.data_urls(text))
+        within: Counter[str] = Counter()
 
         def finds(hidden: str) -> bool:
             shown, more = self._ask(hidden)
-            found.update(more)
+            within.update(more)
             return shown != hidden
 
         shown = encoded.hidden(masked, finds)
         if shown != masked:
             masked, more = self._ask(shown)
-            found.update(more)
-        return masked, found
+            within.update(more)
+        return masked, within + Counter(found) if within else found
 
-    def _ask(self, text: str) -> tuple[str, Counter[str]]:
+    def _ask(self, text: str) -> tuple[str, Mapping[str, int]]:
         assert self._masker is not None
         self._asked.spend()
         masked = self._masker.mask(text)
-        return masked.text, Counter(masked.findings)
+        return masked.text, masked.findings

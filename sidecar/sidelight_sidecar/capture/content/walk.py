@@ -14,6 +14,7 @@ Rules:
 """
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -30,6 +31,8 @@ _BLANKS = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+"?)|[ \t\r\n]++')
 _SHORT_CHARACTERS = 128
 _SHORT_NUMBER = 1000
 """A PIN or a code has four digits."""
+_NOTHING: Mapping[str, Json] = {}
+_NUMBERS = (int, float)
 _FEW_NUMBERS = 64
 """Numbers of a tensor that may be a class or a score, and are not yet a vector."""
 
@@ -47,6 +50,8 @@ class Walker:
         self._budget = Budget(limits.values)
         self.masking = texts.masking
         self._forms = texts.masking  # text in other forms is looked for
+        self._known = texts.known
+        self._plain = texts.plain
 
     def body(self, value: Json, *, answer: bool) -> Json:
         """A whole body, masked.
@@ -66,10 +71,10 @@ class Walker:
         }
         return self._object(value, times)
 
-    def _value(self, value: Json, name: str = "", declared: str = "") -> Json:
+    def _value(self, value: Json, name: str = "", holder: Mapping[str, Json] = _NOTHING) -> Json:
         self._budget.spend()
         if isinstance(value, str):
-            return self._string(value, name, declared)
+            return value if value in self._plain else self._string(value, name, holder)
         if isinstance(value, dict):
             if name in fields.CALLED_WITH:
                 return self._called_with(value)
@@ -78,22 +83,21 @@ class Walker:
             return self._object(value, {})
         if isinstance(value, list):
             return self._list(value, name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
             return self._number(value)
         return value
 
     def _object(self, value: dict[str, Json], given: dict[str, Json]) -> Json:
         """An object; of the fields that are given nothing needs to be done."""
-        declared = fields.declared_type(value)
-        if self.masking:
-            given = {**self._told_by_name(value), **given}
+        if self.masking and (told := self._told_by_name(value)):
+            given = {**told, **given}
         tensor = _other_form(value) if self._forms else None
         if tensor is not None:
             given = {**given, "data": tensor}
         result: dict[str, Json] = {}
         for name, one in value.items():
-            shown = self._key(name, result)
-            result[shown] = given[name] if name in given else self._value(one, name, declared)
+            shown = name if name in self._known else self._key(name, result)
+            result[shown] = given[name] if name in given else self._value(one, name, value)
         return result
 
     def _told_by_name(self, value: dict[str, Json]) -> dict[str, Json]:
@@ -101,9 +105,15 @@ class Walker:
 
         The fields of an object are looked at together first: mostly that is all.
         """
-        told = {name: text for name, one in value.items() if (text := _short(name, one))}
+        told = {
+            name: text
+            for name, one in value.items()
+            if one is not None and name not in fields.FACTS and (text := _short(one))
+        }
+        if not told:
+            return {}
         lines = {name: f"{name}: {text}" for name, text in told.items()}
-        if not lines or self._texts.clean("\n".join(lines.values())):
+        if self._texts.clean("\n".join(lines.values())):
             return {}
         result: dict[str, Json] = {}
         for name, line in lines.items():
@@ -126,10 +136,11 @@ class Walker:
             number += 1
         return f"{shown}#{number}"
 
-    def _string(self, value: str, name: str, declared: str) -> str:
+    def _string(self, value: str, name: str, holder: Mapping[str, Json]) -> str:
         if name in fields.JSON_TEXT:
             return self._json_text(value)
-        if self.masking:
+        if self.masking and len(value) >= encoded.MEDIA_CHARACTERS:
+            declared = fields.declared_type(holder)
             marker = encoded.binary(value, declared, media=name in fields.MEDIA)
             if marker is not None:
                 return marker if self._texts.clean(marker) else markers.ENCODED
@@ -217,13 +228,11 @@ class Walker:
         return result
 
 
-def _short(name: str, value: Json) -> str:
+def _short(value: Json) -> str:
     """What a field says that may be told by its name; empty if it is none."""
-    if name in fields.FACTS or isinstance(value, bool):
-        return ""
     if isinstance(value, str):
         return value if len(value) <= _SHORT_CHARACTERS else ""
-    if isinstance(value, int) and not -_SHORT_NUMBER < value < _SHORT_NUMBER:
+    if type(value) is int and not -_SHORT_NUMBER < value < _SHORT_NUMBER:
         return str(value)
     return ""
 
