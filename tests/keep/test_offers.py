@@ -164,6 +164,23 @@ def test_the_id_of_a_cloud_event_goes_before_that_of_a_mesh():
     assert captured.record.request_id == "e-1"
 
 
+def test_where_binary_tensors_begin_is_handed_over():
+    """What the header says, if it is a number; an answer has its own."""
+    tensors = b'{"inputs":[]}\x01\x00\x00\x00x'
+    for said, expected in ((b"13", 13), (b"-1", 0), (b"99999999999", 0)):
+        head = (
+            b"POST /v2/models/m/infer HTTP/1.1\r\nInference-Header-Content-Length: %s\r\n"
+            b"Host: x\r\nContent-Length: %d\r\n\r\n%s" % (said, len(tensors), tensors)
+        )
+        answered = (
+            b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: 14\r\nContent-Length: 15\r\n\r\n"
+            b'{"outputs":[]}\x00'
+        )
+        (captured,) = World().see(Script().client(head).engine(answered).close()).given
+        assert (captured.request.data, captured.request.json_bytes) == (tensors, expected)
+        assert captured.response.json_bytes == 14
+
+
 def test_the_clients_own_id_and_trace_are_the_records():
     """`x-request-id` and `traceparent`."""
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -13,6 +13,7 @@ from sidelight_sidecar.capture.content.rules import Rules
 from sidelight_sidecar.capture.mask.registry import DETECTORS
 from sidelight_sidecar.capture.mask.text import TextMasker
 from sidelight_sidecar.capture.recorder import Redacted, Redactor
+from sidelight_sidecar.capture.tensors import as_json
 from sidelight_sidecar.capture.words import Words
 from sidelight_sidecar.coding import CodingError, decoder_for
 from sidelight_sidecar.records.handover import Captured, Payload
@@ -93,7 +94,17 @@ def redactor_for(settings: CaptureSettings) -> Redactor:
 
 
 def _decoded(payload: Payload) -> Passed:
-    """The body without its coding, as far as that can be undone: what cannot be is as if cut."""
+    """The body without its coding, and with its tensors in its JSON."""
+    passed = _without_coding(payload)
+    if not payload.json_bytes:
+        return passed
+    told = as_json(passed.data, payload.json_bytes)
+    # What is not as it says stays what it is, no JSON: nobody knows what else.
+    return Passed(passed.data if told is None else told, "application/json", passed.cut)
+
+
+def _without_coding(payload: Payload) -> Passed:
+    """As far as that can be undone: what cannot be is as if cut."""
     cut = not payload.ended or payload.size > len(payload.data)
     if not payload.coding:
         return Passed(payload.data, payload.media_type, cut)

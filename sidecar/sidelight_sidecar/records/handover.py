@@ -30,6 +30,8 @@ class Payload(msgspec.Struct, omit_defaults=True, frozen=True):
     """Bytes that passed; more than `data` where it is cut."""
     ended: bool = True
     """All of it passed."""
+    json_bytes: int = 0
+    """What comes behind so many is binary tensors; 0: there is none."""
 
 
 class Settings(msgspec.Struct, frozen=True, tag="settings"):

@@ -14,13 +14,15 @@ CAPTURE_BYTES = 32 << 20
 BLOCK = 4096
 """Room is asked for in blocks of so many bytes."""
 MAX_WORD = 128
+MAX_DIGITS = 9
 
 
 class KeptBody:
     """One side's body."""
 
     __slots__ = (
-        "_buffer", "_full", "_held", "_limit", "_room", "coding", "ended", "media_type", "size",
+        "_buffer", "_full", "_held", "_limit", "_room", "coding", "ended", "json_bytes",
+        "media_type", "size",
     )  # fmt: skip
 
     def __init__(self, budget: Budget, limit: int) -> None:
@@ -33,9 +35,12 @@ class KeptBody:
         self.media_type = ""
         self.coding = ""
         self.ended = False
+        self.json_bytes = 0
 
-    def head(self, media_type: bytes, coding: bytes) -> None:
+    def head(self, media_type: bytes, coding: bytes, json_bytes: bytes = b"") -> None:
         """Note what it says of itself."""
+        if json_bytes.isdigit() and len(json_bytes) <= MAX_DIGITS:
+            self.json_bytes = int(json_bytes)
         self.media_type = media_type[:MAX_WORD].decode("latin-1").partition(";")[0].strip().lower()
         self.coding = coding[:MAX_WORD].decode("latin-1").strip().lower()
 
@@ -65,7 +70,10 @@ class KeptBody:
 
     def payload(self) -> Payload:
         """It, as it is handed over."""
-        return Payload(bytes(self._buffer), self.media_type, self.coding, self.size, self.ended)
+        return Payload(
+            bytes(self._buffer), self.media_type, self.coding, self.size, self.ended,
+            self.json_bytes,
+        )  # fmt: skip
 
     def release(self) -> None:
         """Keep it no longer."""

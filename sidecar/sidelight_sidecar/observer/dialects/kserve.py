@@ -17,7 +17,7 @@ from sidelight_sidecar.observer.dialects.base import Dialect, Headers, text_of
 _PATH = re.compile(
     r"(?:/v2/models/([^/]+)(?:/versions/([^/]+))?/[a-z_]+|/v1/models/([^/:]+):[a-z]+)"
 )
-_JSON_LENGTH = b"inference-header-content-length"
+JSON_LENGTH = b"inference-header-content-length"
 """Length of the JSON before the binary tensors (Triton's binary tensor data extension)."""
 _MAX_NAME = 128
 
@@ -70,7 +70,7 @@ class Infer(_KServe):
     def head(self, status: int, headers: Headers) -> None:
         """How much of the body is JSON."""
         super().head(status, headers)
-        length = headers.get(_JSON_LENGTH, b"")
+        length = headers.get(JSON_LENGTH, b"")
         self._json_bytes = int(length) if length.isdigit() and len(length) < 10 else 0
 
     def document(self, body: bytes) -> None:

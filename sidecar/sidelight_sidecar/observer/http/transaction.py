@@ -11,6 +11,7 @@ from sidelight_sidecar.observer.capture.bodies import CAPTURE_BYTES, Bodies
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.dialects import Route, route_of
 from sidelight_sidecar.observer.dialects.base import Headers, Request
+from sidelight_sidecar.observer.dialects.kserve import JSON_LENGTH
 from sidelight_sidecar.observer.exchange import CLIENT_LEFT, OTHER, Exchange
 
 MAX_PATH_BYTES = 2048
@@ -240,9 +241,13 @@ def _is_blank(exchange: Exchange) -> bool:
     return exchange.empty and not exchange.finishes
 
 
-def _kind(headers: Headers) -> tuple[bytes, bytes]:
-    """What a body is, and how it is coded."""
-    return headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
+def _kind(headers: Headers) -> tuple[bytes, bytes, bytes]:
+    """What a body is, how it is coded, and how much of it is JSON with tensors behind it."""
+    return (
+        headers.get(b"content-type", b""),
+        headers.get(b"content-encoding", b""),
+        headers.get(JSON_LENGTH, b""),
+    )
 
 
 def _read_context(exchange: Exchange, headers: Headers) -> None:
