@@ -1,5 +1,7 @@
 """From samples to intervals: what devices counted, no more and no less."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,7 +174,7 @@ def test_intervals_and_the_tail_are_the_counters_differences_exactly(
     assert meter.device_mj == sum(i.millijoules for i in intervals) + meter.tail_mj
     assert all(i.millijoules >= 0 for i in intervals)
     assert meter.tail_mj >= 0
-    for before, after in zip(intervals, intervals[1:], strict=False):
+    for before, after in pairwise(intervals):
         assert before.until_ns == after.since_ns
     for interval in intervals:
         assert interval.since_ns % STEP_NS == interval.until_ns % STEP_NS == 0

@@ -10,6 +10,7 @@ from sidelight_sidecar.observer.energy.told import Estimate
 QUANTILE = 0.25
 BLOCK_SECONDS = 1.0
 """Counters move in lumps: a tenth of a second may hold none or two of them."""
+_HAIR = 1e-6
 MOST_BLOCKS = 128
 LEAST_BLOCKS = 3
 
@@ -27,7 +28,7 @@ class IdlePower:
         """Nothing was in flight for so long."""
         self._millijoules += millijoules
         self._seconds += seconds
-        if self._seconds >= BLOCK_SECONDS:
+        if self._seconds > BLOCK_SECONDS - _HAIR:
             self._blocks.append(self._millijoules / 1000 / self._seconds)
             self.broken()
             if len(self._blocks) >= LEAST_BLOCKS:

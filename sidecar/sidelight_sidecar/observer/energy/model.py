@@ -21,6 +21,7 @@ from sidelight_contract.gpu import Mean
 from sidelight_sidecar.observer.energy.told import Estimate
 
 BLOCK_SECONDS = 1.0
+_HAIR = 1e-6
 HALF_LIFE = 900
 LEAST_BLOCKS = 15
 _FADE = 0.5 ** (1 / HALF_LIFE)
@@ -60,7 +61,7 @@ class WorkModel:
             block[index] += work[index]
         self._joules += joules
         self._seconds += seconds
-        if self._seconds >= BLOCK_SECONDS:
+        if self._seconds > BLOCK_SECONDS - _HAIR:
             self._take([done / self._seconds for done in block])
             self.broken()
 

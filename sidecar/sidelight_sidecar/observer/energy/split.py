@@ -243,7 +243,7 @@ class EnergySplit(Consumer):
             track
             for group in (self._waiting, self._flying.values())
             for track in group
-            if 0 < track.begin_ns < until_ns and track.end_ns > since_ns
+            if 0 < track.begin_ns < until_ns and track.end_ns > max(since_ns, track.begin_ns)
         ]
         for interval in batch:
             self._settler.settle(interval, tracks)
