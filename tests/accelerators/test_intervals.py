@@ -51,7 +51,7 @@ def test_a_sample_that_is_not_later_is_none() -> None:
     assert (one.since_ns, one.until_ns) == (5 * SECOND, 6 * SECOND)
 
 
-def test_counters_of_held_time_are_used_where_there_are_some() -> None:
+def test_counters_of_held_time_are_used_where_samples_are_far_apart() -> None:
     """Else what was said at each sample; set clocks and idleness hold nothing down."""
     before = sample(0, throttled_seconds={"sw_thermal": 5.0, "idle": 1.0, "sw_power_cap": 9.0})
     after = sample(
@@ -63,6 +63,24 @@ def test_counters_of_held_time_are_used_where_there_are_some() -> None:
     assert held_between(after, events) == {"hw_slowdown": SECOND}
     assert held_between(after, sample(3, clock_events=frozenset())) == {}
     assert held_between(before, sample(1)) is None
+    close = sample(1, throttled_seconds={"sw_thermal": 5.5}, clock_events=frozenset())
+    assert held_between(before, close) == {}
+
+
+def test_counters_that_are_read_more_rarely_than_the_rest_lose_nothing() -> None:
+    """They stand still, then grow by more than the time between two samples."""
+    intervals = Intervals()
+    (one,) = intervals.add(
+        [
+            sample(n / 10, throttled_seconds={"sw_thermal": 0.7 if n > 4 else 0.1})
+            for n in range(10)
+        ],
+        0.1,
+    )
+    assert one.held_ns == {"sw_thermal": round(0.6 * SECOND)}
+    more = [sample(n, throttled_seconds={"sw_thermal": 9.0 * n}) for n in range(2)]
+    (one,) = Intervals().add(more, 1.0)
+    assert one.held_ns == {"sw_thermal": SECOND}
 
 
 def test_held_time_is_added_up_over_the_samples_of_an_interval() -> None:

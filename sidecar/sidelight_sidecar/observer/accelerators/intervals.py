@@ -5,8 +5,9 @@ Rules:
    taken together until `STEP_NS` have passed: means over time, so none of ten a second is lost.
 2. Of a gap nothing is told: two samples that are much farther apart than the source's usual are no
    interval, and nothing is made up for the time between.
-3. What held the clocks is in nanoseconds by reason: by the source's counters where it has them,
-   else by what it said at each sample.
+3. What held the clocks is in nanoseconds by reason: of samples that are close together by what each
+   of them said, which is newer than counters that a source reads more rarely; else by the source's
+   counters of time, where it has them.
 4. Bounded: `MAX_DEVICES`; further ones are not looked at.
 """
 
@@ -26,6 +27,8 @@ MOST_GAP_NS = 120_000_000_000
 MAX_DEVICES = 32
 """Default 32: a pod has eight devices, or some instances of one; the metrics of more would not fit
 into a scrape (`tests/observer/test_series_budget.py`)."""
+CLOSE_NS = 1_500_000_000
+"""Of samples farther apart what one says is a chance; counters have what was between."""
 NO_THROTTLE = frozenset({"idle", "applications_clocks", "sync_boost", "display_clock"})
 """Reasons that are neither heat nor power: there is nothing to do, or somebody set the clocks."""
 HEAT = frozenset({"sw_thermal", "hw_thermal"})
@@ -95,12 +98,15 @@ class _Open:
 
     def closed(self) -> Interval:
         """What it came to."""
-        last = self.last
+        last, held = self.last, self.held
+        whole = last.at_ns - self.first.at_ns
+        if held is not None:  # counters that are read rarely grow by more than the time between
+            held = {reason: min(ns, whole) for reason, ns in held.items()}
         means = {n: self.sums[n] / self.spans[n] if self.spans[n] else None for n in _MEANS}
         return Interval(
             last.device, self.first.at_ns, last.at_ns, **means,
             power_limit_watts=last.power_limit_watts, max_clock_hertz=last.max_clock_hertz,
-            held_ns=self.held,
+            held_ns=held,
         )  # fmt: skip
 
 
@@ -137,19 +143,15 @@ def held_between(first: Sample, last: Sample) -> dict[str, int] | None:
     not told.
     """
     span = last.at_ns - first.at_ns
-    if last.throttled_seconds and first.throttled_seconds:
-        return {
-            reason: ns
-            for reason, seconds in last.throttled_seconds.items()
-            if reason not in NO_THROTTLE
-            and reason in first.throttled_seconds
-            and (ns := _grown(first.throttled_seconds[reason], seconds, span)) > 0
-        }
-    if last.clock_events is None:
+    counted = bool(last.throttled_seconds and first.throttled_seconds)
+    if last.clock_events is not None and (span <= CLOSE_NS or not counted):
+        return {reason: span for reason in last.clock_events if reason not in NO_THROTTLE}
+    if not counted:
         return None
-    return {reason: span for reason in last.clock_events if reason not in NO_THROTTLE}
-
-
-def _grown(before: float, after: float, span: int) -> int:
-    """How much of `span` a counter of seconds grew by; one that began anew did not."""
-    return min(span, max(0, round((after - before) * 1e9)))
+    return {
+        reason: ns
+        for reason, seconds in last.throttled_seconds.items()
+        if reason not in NO_THROTTLE
+        and reason in first.throttled_seconds
+        and (ns := round((seconds - first.throttled_seconds[reason]) * 1e9)) > 0
+    }  # one that began anew did not grow
