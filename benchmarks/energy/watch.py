@@ -179,7 +179,8 @@ def play(
         def happens() -> None:
             split.samples(taken)
             taken.clear()
-            split.step(ns(at))
+            while split.step(ns(at)):
+                pass
             also(at)
 
         return happens

@@ -307,3 +307,29 @@ def test_intervals_do_not_pile_up_when_nobody_steps() -> None:
         world.now += 300
     assert len(world.split._pending) <= 2 * HOLD_SECONDS * 10 + 10
     assert world.split.told().unbalanced_mj == 0
+
+
+def test_a_step_does_a_little_and_says_that_there_is_more() -> None:
+    """Two hundred streams are counted at once after a minute: that is not settled in one go."""
+    world = rested()
+    exchanges = [world.asks() for _ in range(200)]
+    world.generates(exchanges, 2, 300)
+    world.passes(60.0, 300)
+    for exchange in exchanges:
+        world.ends(exchange)
+    steps = 1
+    while world.split.step(ns(world.now + 3)):
+        steps += 1
+        assert world.split.told().unbalanced_mj == 0
+    assert steps > 20
+    assert len(world.settled) == 200
+
+
+def test_without_samples_for_minutes_nobody_is_followed() -> None:
+    """A source that went away costs nothing."""
+    world = rested()
+    world.now += HOLD_SECONDS + 1
+    exchange = world.asks()
+    world.ends(exchange)
+    assert exchange.energy is None
+    assert not world.split._waiting

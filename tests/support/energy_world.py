@@ -89,4 +89,5 @@ class World:
 
     def step(self, later: float = 3.0) -> None:
         """It is looked at, some time later by the clock alone."""
-        self.split.step(ns(self.now + later))
+        while self.split.step(ns(self.now + later)):
+            pass

@@ -136,6 +136,10 @@ class Manager:
                 self._pipeline.devices_silent(state)
             return
         self._pipeline.devices_said(self._source.take(), self._source.state, self._now_ns())
+        more = True
+        while more:
+            await asyncio.sleep(0)  # some milliseconds at a time: frames wait for nobody
+            more = self._pipeline.accelerators.energy.step(self._now_ns())
         if choice is not None and choice.visible_all and not choice.own:
             self._look_for_names(told or {}, group)
 

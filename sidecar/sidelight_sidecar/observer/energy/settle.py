@@ -36,33 +36,41 @@ class Settler:
 
     def settle(self, interval: Interval, tracks: Sequence[Track]) -> None:
         """Split it among those of `tracks` that ran in it."""
-        self._totals.uncovered_ns += interval.uncovered_ns
         if interval.until_ns - interval.since_ns > self._most_ns:
-            self._quiet(interval, known=False)
-        elif ran := _ran(interval, tracks):
+            self.unknown(interval)
+            return
+        self._totals.uncovered_ns += interval.uncovered_ns
+        if ran := _ran(interval, tracks):
             self._busy(interval, ran)
         else:
-            self._quiet(interval, known=True)
+            self._quiet(interval)
+
+    def unknown(self, interval: Interval) -> None:
+        """Nobody knows who ran in it."""
+        self._totals.uncovered_ns += interval.uncovered_ns
+        idle = self._idle_mj(interval)
+        self.idle.broken()
+        self._rest(interval, idle)
+
+    def _rest(self, interval: Interval, idle: int) -> None:
+        self.model.broken()
+        self._totals.settled.idle_mj += idle
+        self._totals.settled.unowned_mj += interval.millijoules - idle
 
     def _idle_mj(self, interval: Interval) -> int:
         watts = self.idle.watts or 0.0
         span_ns = interval.until_ns - interval.since_ns
         return min(interval.millijoules, round(watts * span_ns / 1e6))
 
-    def _quiet(self, interval: Interval, *, known: bool) -> None:
-        """Nothing was in flight, or nobody knows what was."""
+    def _quiet(self, interval: Interval) -> None:
+        """Nothing was in flight."""
         idle = self._idle_mj(interval)
-        if known:
-            if self.idle.watts is None or interval.millijoules <= CALM * idle:
-                idle = interval.millijoules
-            if not interval.uncovered_ns:
-                seconds = (interval.until_ns - interval.since_ns) / 1e9
-                self.idle.add(interval.millijoules, seconds)
-        else:
-            self.idle.broken()
-        self.model.broken()
-        self._totals.settled.idle_mj += idle
-        self._totals.settled.unowned_mj += interval.millijoules - idle
+        if self.idle.watts is None or interval.millijoules <= CALM * idle:
+            idle = interval.millijoules
+        if not interval.uncovered_ns:
+            seconds = (interval.until_ns - interval.since_ns) / 1e9
+            self.idle.add(interval.millijoules, seconds)
+        self._rest(interval, idle)
 
     def _busy(self, interval: Interval, ran: dict[Track, Done]) -> None:
         self.idle.broken()
@@ -82,13 +90,22 @@ class Settler:
         idle = self._idle_mj(interval)
         self._totals.settled.idle_mj += idle
         parts = shares(interval.millijoules - idle, self._weights(interval, idle, ran))
+        sparse, covered = span_ns > DENSE_NS, not interval.uncovered_ns
+        models: dict[str, list[float]] = {}
         for (track, done), part in zip(ran.items(), parts, strict=True):
             track.settled_mj += part
-            if span_ns > DENSE_NS:
+            if sparse:
                 track.sparse_mj += part
-            if not interval.uncovered_ns:
+            if covered:
                 track.covered_ns += done.present_ns
-            self._totals.shared(track.model, part, done.prefill, done.output)
+            sums = models.get(track.model)
+            if sums is None:
+                sums = models[track.model] = [0, 0.0, 0.0]
+            sums[0] += part
+            sums[1] += done.prefill
+            sums[2] += done.output
+        for model, (millijoules, prompt, output) in models.items():
+            self._totals.shared(model, int(millijoules), prompt, output)
 
     def _weights(self, interval: Interval, idle: int, ran: dict[Track, Done]) -> list[float]:
         """The joules that the model expects of each, and what is far beyond by the time."""

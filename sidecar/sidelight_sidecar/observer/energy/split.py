@@ -1,6 +1,7 @@
 """Shares the devices' energy among requests by the work they did. A consumer; pure.
 
-Whoever has a source gives `samples` and calls `step` every second or so; both may be late. Rules:
+Whoever has a source gives `samples`, and calls `step` every second or so until it says that nothing
+is left; both may be late. Rules:
 1. Energy is measured, never made up; only its split is modelled. Every millijoule is in exactly one
    place: idle, a request, unowned (above idle with nothing in flight), or open (not split yet).
 2. Counts of tokens are known late: time is settled when all that ran in it are counted, or after
@@ -34,8 +35,10 @@ GRACE_NS = 2_000_000_000
 """Samples come straight from the device, frames through a pipe: what lies so near is not looked at
 yet."""
 MAX_TRACKS = 8192
-_AT_ONCE = 16
+_BATCH = 8
 """Intervals that are settled together."""
+_AT_ONCE = 2048
+"""Intervals, times exchanges in them, of one step: some 5 ms."""
 _COVERED = 0.95
 _SPARSE = 0.1
 """A share of which more than a tenth is from long intervals is none."""
@@ -85,14 +88,21 @@ class EnergySplit(Consumer):
             short = interval.until_ns - interval.since_ns <= REQUEST_LEVEL_SECONDS * 1e9
             self._dense += (short - self._dense) / 16
             self._integrated |= interval.integrated
-        if len(self._pending) > self._most_pending:  # nobody calls `step`
-            self.step(self._meter.newest_ns)
+        while len(self._pending) > self._most_pending:  # nobody calls `step`, or it lags
+            oldest = self._pending.popleft()
+            self._settler.unknown(oldest)
+            self._pending_mj -= oldest.millijoules
+            self._settled_ns = oldest.until_ns
 
     # --- exchanges --------------------------------------------------------------------------
     def started(self, exchange: Exchange) -> None:
         """Follow it, if anything is measured."""
-        if exchange.operation != OTHER and self._meter.newest_ns:
+        if exchange.operation != OTHER and self._measured(exchange):
             self._follow(exchange)
+
+    def _measured(self, exchange: Exchange) -> bool:
+        newest_ns = self._meter.newest_ns
+        return newest_ns > 0 and exchange.start_ns - newest_ns < HOLD_SECONDS * 1_000_000_000
 
     def _follow(self, exchange: Exchange) -> Track | None:
         if len(self._flying) + len(self._waiting) >= MAX_TRACKS:
@@ -114,7 +124,7 @@ class EnergySplit(Consumer):
     def finished(self, exchange: Exchange) -> None:
         """Its times are known, its tokens perhaps not yet."""
         track = self._flying.get(id(exchange))
-        if track is None and exchange.operation != OTHER and self._meter.newest_ns:
+        if track is None and exchange.operation != OTHER and self._measured(exchange):
             track = self._follow(exchange)  # only its answer told what it is
         if track is None:
             return
@@ -210,17 +220,23 @@ class EnergySplit(Consumer):
         return track.share
 
     # --- settling ---------------------------------------------------------------------------
-    def step(self, now_ns: int) -> None:
-        """Settle what can be, by the frames' clock; at most once a second is enough."""
+    def step(self, now_ns: int) -> bool:
+        """Settle what can be, by the frames' clock, but no longer than some milliseconds; True:
+        there is more to do, at once.
+        """
         forced_ns = now_ns - HOLD_SECONDS * 1_000_000_000
         until_ns = max(min(now_ns - GRACE_NS, self._frontier()), forced_ns)
-        pending = self._pending
-        while pending and pending[0].until_ns <= until_ns:
+        pending, left = self._pending, _AT_ONCE
+        most = max(1, min(_BATCH, _AT_ONCE // (len(self._flying) + len(self._waiting) + 1)))
+        while pending and pending[0].until_ns <= until_ns and left > 0:
             batch: list[Interval] = []
-            while pending and pending[0].until_ns <= until_ns and len(batch) < _AT_ONCE:
+            while pending and pending[0].until_ns <= until_ns and len(batch) < most:
                 batch.append(pending.popleft())
-            self._settle(batch, now_ns)
-        self._report(max(self._settled_ns, forced_ns - GRACE_NS))
+            left -= len(batch) * max(1, self._settle(batch, now_ns))
+        more = bool(pending) and pending[0].until_ns <= until_ns
+        if not more:
+            self._report(max(self._settled_ns, forced_ns - GRACE_NS))
+        return more
 
     def _frontier(self) -> int:
         """Since when something runs whose tokens are not known."""
@@ -232,7 +248,8 @@ class EnergySplit(Consumer):
         ]
         return min(begins, default=1 << 62)
 
-    def _settle(self, batch: list[Interval], now_ns: int) -> None:
+    def _settle(self, batch: list[Interval], now_ns: int) -> int:
+        """Settle them; give how many exchanges were looked at for each."""
         since_ns, until_ns = batch[0].since_ns, batch[-1].until_ns
         for track in self._flying.values():
             exchange = track.exchange
@@ -249,6 +266,7 @@ class EnergySplit(Consumer):
             self._settler.settle(interval, tracks)
             self._pending_mj -= interval.millijoules
         self._settled_ns = until_ns
+        return len(tracks)
 
     def _report(self, until_ns: int) -> None:
         """Tell of those whose time is settled whole."""

@@ -27,9 +27,8 @@ class Totals:
         return self.by_model.setdefault(model, Energy())
 
     def shared(self, model: str, millijoules: int, prompt: float, output: float) -> None:
-        """A request of `model` did so much in an interval, and got so much of its energy."""
-        entry = self.of(model)
-        entry.requests_mj += millijoules
+        """Requests of `model` did so much in an interval, and got so much of its energy."""
+        self.of(model).requests_mj += millijoules
         self.settled.requests_mj += millijoules
         tokens = self._tokens[model if model in self._tokens else OTHER_MODELS]
         tokens[0] += prompt

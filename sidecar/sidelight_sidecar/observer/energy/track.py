@@ -229,25 +229,33 @@ class Track:
         """Add to `done` what it did between two steps of the grid, both within its flight at least
         in part; give how many tokens it decoded.
         """
-        end_ns, first_ns, compute_ns = self._decode_end_ns, self.first_ns, self.compute_ns
-        done.flight_ns += min(until_ns, self.end_ns) - max(since_ns, self.begin_ns)
-        if since_ns < first_ns <= until_ns:
-            done.output += self._start_output
-        present_ns = min(until_ns, end_ns) - max(since_ns, compute_ns)
-        if present_ns <= 0:
-            return 0.0
-        done.present_ns += present_ns
-        if since_ns < first_ns:
-            span_ns = min(until_ns, first_ns) - max(since_ns, compute_ns)
-            done.prefill += max(0, span_ns) * self._prefill_per_ns
+        end_ns, first_ns = self._decode_end_ns, self.first_ns
+        if first_ns <= since_ns and until_ns <= end_ns <= self.end_ns:  # as most of the time
+            span_ns = until_ns - since_ns
+            done.flight_ns += span_ns
+            done.present_ns += span_ns
+        else:
+            done.flight_ns += min(until_ns, self.end_ns) - max(since_ns, self.begin_ns)
+            if since_ns < first_ns <= until_ns:
+                done.output += self._start_output
+            present_ns = min(until_ns, end_ns) - max(since_ns, self.compute_ns)
+            if present_ns <= 0:
+                return 0.0
+            done.present_ns += present_ns
+            span_ns = min(until_ns, first_ns) - max(since_ns, self.compute_ns)
+            if span_ns > 0:
+                done.prefill += span_ns * self._prefill_per_ns
             if until_ns <= first_ns:
                 return 0.0
         decode = self._decoded(since_ns, until_ns)
-        part = ((since_ns + until_ns) / 2 - first_ns) / max(1, end_ns - first_ns)
-        before = self._before + self._outputs * min(1.0, max(0.0, part))
+        part = ((since_ns + until_ns) / 2 - first_ns) / ((end_ns - first_ns) or 1)
+        part = min(part, 1.0)
         done.decode += decode
         done.output += decode
-        done.context += decode * before / 1000
+        if part > 0.0:
+            done.context += decode * (self._before + self._outputs * part) / 1000
+        else:
+            done.context += decode * self._before / 1000
         return decode
 
     def _decoded(self, since_ns: int, until_ns: int) -> float:
