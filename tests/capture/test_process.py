@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,14 +12,16 @@ import pytest
 
 from sidelight_contract.capture import CaptureSettings
 from sidelight_contract.export import (
+    CloudEventsSinkSettings,
     ExportSettings,
     FileSinkSettings,
     OtlpSinkSettings,
     SpoolSettings,
 )
 from sidelight_sidecar.coding import zstd
-from sidelight_sidecar.observer.capture.child import CaptureChild
-from sidelight_sidecar.records.handover import Captured, Payload, Settings
+from sidelight_sidecar.observer.capture.child import END_SECONDS, PROGRAM, CaptureChild
+from sidelight_sidecar.records.handover import Captured, Payload, Settings, encode
+from sidelight_sidecar.records.metrics import Snapshot
 from sidelight_sidecar.records.record import Origin, Record, Times, decode_record
 
 SINK = FileSinkSettings(name="files")
@@ -129,6 +132,40 @@ async def test_a_spool_that_cannot_be_on_disk_is_in_memory_and_said(tmp_path: Pa
         await until(lambda: child.state.records == 1)
         assert child.state.spool_failed == "File exists"
     assert ids(tmp_path) == ["r-1"]
+
+
+@pytest.mark.slow
+async def test_it_ends_by_itself_and_in_time_though_a_sink_never_answers(tmp_path: Path):
+    """Before who started it would kill it; so the pod's own time is kept, too."""
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    sinks = [
+        OtlpSinkSettings(name="traces", endpoint=url, metrics=True),
+        CloudEventsSinkSettings(name="events", url=url),
+        SINK,
+    ]
+    settings = msgspec.structs.replace(SETTINGS, export=ExportSettings(sinks))
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [*PROGRAM, "--records", str(tmp_path), "--spool", str(tmp_path / "spool")]
+        process = await asyncio.create_subprocess_exec(*command, stdin=theirs.fileno())
+    ours.sendall(encode(settings) + encode(Snapshot(1, 2, [], [])))
+    ours.sendall(b"".join(encode(captured(number)) for number in range(50)))
+    async with asyncio.timeout(30):
+        await asked.wait()
+    ours.close()
+    async with asyncio.timeout(END_SECONDS):
+        assert await process.wait() == 0
+    server.close()
+    assert ids(tmp_path) == [f"r-{number}" for number in range(50)], "the healthy sink has all"
 
 
 async def test_a_port_that_injection_says_is_the_pods_is_left_alone(

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from sidelight_sidecar.capture.ship import shipper as shipper_module
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Shipper
+from sidelight_sidecar.capture.ship.time_left import WallClock
 from sidelight_sidecar.capture.spool.queue import Entry, MemorySpool
 
 SETTINGS = ShipSettings(most=4, linger_seconds=5.0, timeout_seconds=30.0)
@@ -60,15 +62,15 @@ class ListSink:
 class World:
     """One sink, its spool, and who ships."""
 
-    def __init__(self) -> None:
-        self.clock = SteppedClock()
+    def __init__(self, clock: SteppedClock | WallClock | None = None) -> None:
+        self.clock: Any = clock or SteppedClock()
         self.sink = ListSink()
         self.spool = MemorySpool(["list"], 1 << 20)
         self.shipper = Shipper(self.sink, self.spool, SETTINGS, self.clock, lambda: 1.0)
 
     def add(self, *records: bytes) -> None:
         for record in records:
-            self.spool.append(record, self.clock.time)
+            self.spool.append(record, self.clock.unix())
             self.shipper.added(len(record))
 
     def end_after_sleeps(self, count: int, within: float = 100.0) -> None:
@@ -162,6 +164,27 @@ async def test_the_end_is_kept_though_the_sink_is_down(world: World):
     await world.shipper.run()
     assert world.clock.time == 1010.0
     assert world.spool.waiting("list") == 1
+
+
+async def test_what_is_under_way_when_the_end_comes_has_no_more_time_than_the_rest():
+    """A sink that never answers: its time-out of half a minute began before."""
+    world = World(WallClock())
+    under_way = asyncio.Event()
+
+    async def send(entries: Sequence[Entry]) -> Delivery:
+        under_way.set()
+        await asyncio.Event().wait()
+        return OK
+
+    world.sink.send = send  # type: ignore[method-assign]
+    world.add(b"1", b"2", b"3", b"4")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        task = group.create_task(world.shipper.run())
+        await under_way.wait()
+        world.shipper.end(within_seconds=0.01)
+        await task
+    assert world.shipper.why == "timed out"
+    assert world.spool.waiting("list") == 4
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("on the way out"), None])

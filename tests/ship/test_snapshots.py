@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
-from sidelight_sidecar.capture.ship.shipper import WallClock
 from sidelight_sidecar.capture.ship.snapshots import SnapshotShipper
+from sidelight_sidecar.capture.ship.time_left import WallClock
 from sidelight_sidecar.records.handover import MetricsState
 from sidelight_sidecar.records.metrics import Snapshot
 

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sidelight_sidecar.capture.ship.policy import ShipSettings
-from sidelight_sidecar.capture.ship.shipper import Shipper, Sink, WallClock
+from sidelight_sidecar.capture.ship.shipper import Shipper, Sink
+from sidelight_sidecar.capture.ship.time_left import WallClock
 from sidelight_sidecar.capture.spool.queue import Entry, MemorySpool
 from sidelight_sidecar.records.record import Origin, Record, Times, encode_record
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from sidelight_contract.names import ENGINE_SPANS_VARIABLE
 from sidelight_sidecar.capture.app import Observer, run
 from sidelight_sidecar.capture.make import Places, make_capture
-from sidelight_sidecar.capture.ship.shipper import WallClock
+from sidelight_sidecar.capture.ship.time_left import WallClock
 from sidelight_sidecar.log_lines import log_lines
 
 DRAIN_SECONDS = 8.0

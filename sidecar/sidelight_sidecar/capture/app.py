@@ -21,8 +21,9 @@ import msgspec
 from sidelight_contract.export import SPOOL_DIRECTORY, SinkSettings, SpoolSettings
 from sidelight_sidecar.capture.recorder import Recorder, Redactor
 from sidelight_sidecar.capture.ship.policy import ShipSettings
-from sidelight_sidecar.capture.ship.shipper import Clock, Shipper, Sink
+from sidelight_sidecar.capture.ship.shipper import Shipper, Sink
 from sidelight_sidecar.capture.ship.snapshots import SnapshotShipper
+from sidelight_sidecar.capture.ship.time_left import Clock
 from sidelight_sidecar.capture.spool.disk import DiskSpool
 from sidelight_sidecar.capture.spool.queue import MemorySpool, Spool
 from sidelight_sidecar.records.handover import (

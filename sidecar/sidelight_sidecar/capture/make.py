@@ -21,8 +21,9 @@ from sidelight_contract.names import ENGINE_SPANS_PORT
 from sidelight_sidecar.capture.app import Capture, PassedOn
 from sidelight_sidecar.capture.redact import redactor_for
 from sidelight_sidecar.capture.ship.policy import ShipSettings
-from sidelight_sidecar.capture.ship.shipper import Clock, Sink, WallClock
+from sidelight_sidecar.capture.ship.shipper import Sink
 from sidelight_sidecar.capture.ship.snapshots import SnapshotShipper
+from sidelight_sidecar.capture.ship.time_left import Clock, WallClock
 from sidelight_sidecar.capture.sinks.file import FileSettings, FileSink
 from sidelight_sidecar.capture.words import Words
 from sidelight_sidecar.records.handover import Settings

@@ -14,7 +14,7 @@ from receiver import Posted, receiver
 from sidelight_contract.export import OtlpSinkSettings
 from sidelight_sidecar.capture.engine_spans import passing
 from sidelight_sidecar.capture.engine_spans.passing import MAX_BYTES, Passing, Waiting, make_passing
-from sidelight_sidecar.capture.ship.shipper import WallClock
+from sidelight_sidecar.capture.ship.time_left import WallClock
 from sidelight_sidecar.records.handover import SpansState
 from sidelight_sidecar.records.record import Origin
 

@@ -31,7 +31,8 @@ from sidelight_sidecar.capture.ship.policy import (
     ShipPolicy,
     ShipSettings,
 )
-from sidelight_sidecar.capture.ship.shipper import CLOSE_SECONDS, Clock
+from sidelight_sidecar.capture.ship.shipper import CLOSE_SECONDS
+from sidelight_sidecar.capture.ship.time_left import Clock, TimeLeft
 from sidelight_sidecar.capture.sinks.credentials import CredentialsReader
 from sidelight_sidecar.capture.sinks.otlp.dialects import DIALECTS
 from sidelight_sidecar.capture.sinks.otlp.encode import resource_of
@@ -94,7 +95,7 @@ class Passing:
         self._policy = ShipPolicy(HOW, chance)
         self._aside = Aside(HOW.first_seconds, HOW.most_seconds, chance)
         self._wake = asyncio.Event()
-        self._end_at: float | None = None
+        self._left = TimeLeft(clock)
         self._queue: deque[Waiting] = deque()
         self._bytes = 0
         self._ready: deque[Ready] = deque()
@@ -133,7 +134,7 @@ class Passing:
 
     def end(self, within_seconds: float) -> None:
         """Send what waits, and return from `run` when that is done or time is up."""
-        self._end_at = self._clock.now() + within_seconds
+        self._left.end(within_seconds)
         self._policy.hurry()
         self._aside.hurry()
         self._wake.set()
@@ -146,7 +147,7 @@ class Passing:
 
     async def run(self) -> None:
         """Pass on until `end`."""
-        while self._end_at is None or self._may_go_on(self._end_at):
+        while not self._over():
             self._wake.clear()
             now = self._clock.now()
             waiting = len(self._queue) + len(self._ready)
@@ -154,17 +155,18 @@ class Passing:
             if number is not None and not self._policy.wait_seconds(now):
                 await self._again(number)
                 continue
-            draining = self._end_at is not None
-            plan = self._policy.plan(now, waiting=waiting, size=0, waited=0.0, draining=draining)
+            plan = self._policy.plan(
+                now, waiting=waiting, size=0, waited=0.0, draining=self._left.ending
+            )
             if plan.most:
                 await self._next()
             else:
                 wait = self._wait(plan.wait_seconds if waiting else _FOREVER, others=waiting > 0)
-                await self._clock.sleep(self._within(wait), self._wake)
+                await self._clock.sleep(self._left.within(wait), self._wake)
 
-    def _may_go_on(self, end_at: float) -> bool:
-        left = self._queue or self._ready or self._set_aside
-        return bool(left) and self._clock.now() < end_at
+    def _over(self) -> bool:
+        waits = self._queue or self._ready or self._set_aside
+        return self._left.over or (self._left.ending and not waits)
 
     def _wait(self, seconds: float, *, others: bool) -> float:
         """No longer than until one of those aside may be tried."""
@@ -173,11 +175,6 @@ class Passing:
         if of_aside is None:
             return seconds
         return min(seconds, max(of_aside, self._policy.wait_seconds(now)))
-
-    def _within(self, seconds: float) -> float:
-        if self._end_at is None:
-            return seconds
-        return max(0.0, min(seconds, self._end_at - self._clock.now()))
 
     async def _next(self) -> None:
         """Send one request, and say what came of it."""
@@ -252,7 +249,7 @@ class Passing:
 
     async def _send(self, ready: Ready, headers: dict[str, str]) -> Delivery:
         try:
-            async with asyncio.timeout(self._within(HOW.timeout_seconds)):
+            async with self._left.limit(HOW.timeout_seconds):
                 result = await self._transport.export(ready.body, headers)
         except TimeoutError:
             return Delivery(Outcome.LATER, "timed out")
@@ -281,12 +278,7 @@ class Passing:
         return list(requests_of(export, resource, more, self._dialect.max_request_bytes))
 
 
-def make_passing(
-    settings: OtlpSinkSettings,
-    origin: Origin,
-    secret: Path,
-    clock: Clock,
-) -> Passing:
+def make_passing(settings: OtlpSinkSettings, origin: Origin, secret: Path, clock: Clock) -> Passing:
     """Over the transport that the sink's settings name, with its Secret's folder."""
     dialect = DIALECTS[settings.dialect]
     transport: Transport

@@ -5,12 +5,12 @@ A record at which the sink fails alone does not hold up those behind it: `aside.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sidelight_sidecar.capture.ship.aside import Aside
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipPolicy, ShipSettings
+from sidelight_sidecar.capture.ship.time_left import Clock, TimeLeft
 from sidelight_sidecar.capture.spool.queue import Entry, Spool
 
 _ALL = 1 << 62
@@ -18,19 +18,6 @@ FAILS_ALONE = "fails at a record, and takes others"
 """Why one was given up."""
 CLOSE_SECONDS = 2.0
 """How long a sink may take to close. Default 2: what it had to ship it has shipped."""
-
-
-class Clock(Protocol):
-    """Time, so that tests have their own."""
-
-    def now(self) -> float:
-        """Seconds, monotonic."""
-
-    def unix(self) -> float:
-        """Seconds since 1970."""
-
-    async def sleep(self, seconds: float, wake: asyncio.Event) -> None:
-        """Wait so long, or until `wake` is set."""
 
 
 class Sink(Protocol):
@@ -47,26 +34,6 @@ class Sink(Protocol):
         """Let go of connections and files: nothing is sent any more. Done within `CLOSE_SECONDS`,
         or it is cancelled.
         """
-
-
-class WallClock:
-    """The machine's."""
-
-    def now(self) -> float:
-        """Seconds, monotonic."""
-        return asyncio.get_running_loop().time()
-
-    def unix(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
-
-    async def sleep(self, seconds: float, wake: asyncio.Event) -> None:
-        """Wait so long, or until `wake` is set."""
-        try:
-            async with asyncio.timeout(seconds):
-                await wake.wait()
-        except TimeoutError:
-            return
 
 
 class Shipper:
@@ -99,7 +66,7 @@ class Shipper:
         self._policy = ShipPolicy(settings, chance)
         self._aside = Aside(settings.first_seconds, settings.most_seconds, chance)
         self._wake = asyncio.Event()
-        self._end_at: float | None = None
+        self._left = TimeLeft(clock)
         self._bytes = 0
         self.delivered = 0
         self.refused = 0
@@ -132,7 +99,7 @@ class Shipper:
 
     def end(self, within_seconds: float) -> None:
         """Ship what is left, at once, and return from `run` when that is done or time is up."""
-        self._end_at = self._clock.now() + within_seconds
+        self._left.end(within_seconds)
         self._policy.hurry()
         self._aside.hurry()
         self._wake.set()
@@ -157,18 +124,17 @@ class Shipper:
                 waiting=unread,
                 size=self._bytes,
                 waited=self._waited(),
-                draining=self._end_at is not None,
+                draining=self._left.ending,
             )
             if plan.most:
                 await self._ship(plan.most, plan.most_bytes)
             else:
                 wait = self._wait(plan.wait_seconds, others=unread > 0)
-                await self._clock.sleep(self._within(wait), self._wake)
+                await self._clock.sleep(self._left.within(wait), self._wake)
 
     def _over(self) -> bool:
-        if self._end_at is None:
-            return False
-        return self._clock.now() >= self._end_at or not self._spool.waiting(self.name)
+        nothing = self._left.ending and not self._spool.waiting(self.name)
+        return nothing or self._left.over
 
     def _wait(self, seconds: float, *, others: bool) -> float:
         """No longer than until one of those aside may be tried."""
@@ -184,11 +150,6 @@ class Shipper:
 
     def _since(self, unix: float | None) -> float:
         return 0.0 if unix is None else max(self._clock.unix() - unix, 0.0)
-
-    def _within(self, seconds: float) -> float:
-        if self._end_at is None:
-            return seconds
-        return max(0.0, min(seconds, self._end_at - self._clock.now()))
 
     async def _ship(self, most: int, most_bytes: int) -> None:
         entries = self._spool.read(self.name, most=most, most_bytes=most_bytes)
@@ -210,7 +171,7 @@ class Shipper:
         else:
             return
         self._spool.done(self.name, entries[-1].number)
-        self._left(entries)
+        self._behind(entries)
 
     def _failed(self, entries: Sequence[Entry], delivery: Delivery) -> None:
         now = self._clock.now()
@@ -219,7 +180,7 @@ class Shipper:
         if len(entries) == 1 and self._policy.open and not self._aside.full:
             self._spool.set_aside(self.name, entries[0].number)
             self._aside.put(entries[0].number, now)
-            self._left(entries)
+            self._behind(entries)
 
     async def _ship_aside(self, number: int) -> None:
         """Try one that failed alone."""
@@ -252,12 +213,12 @@ class Shipper:
         self._spool.settle(self.name, number)
         self._aside.forget(number)
 
-    def _left(self, entries: Sequence[Entry]) -> None:
+    def _behind(self, entries: Sequence[Entry]) -> None:
         self._bytes = max(0, self._bytes - sum(len(entry.record) for entry in entries))
 
     async def _send(self, entries: Sequence[Entry]) -> Delivery:
         try:
-            async with asyncio.timeout(self._within(self._settings.timeout_seconds)):
+            async with self._left.limit(self._settings.timeout_seconds):
                 return await self._sink.send(entries)
         except TimeoutError:
             return Delivery(Outcome.LATER, "timed out")

@@ -12,7 +12,8 @@ import contextlib
 from typing import Protocol
 
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
-from sidelight_sidecar.capture.ship.shipper import CLOSE_SECONDS, Clock
+from sidelight_sidecar.capture.ship.shipper import CLOSE_SECONDS
+from sidelight_sidecar.capture.ship.time_left import Clock, TimeLeft
 from sidelight_sidecar.records.handover import MetricsState
 from sidelight_sidecar.records.metrics import Snapshot
 
@@ -44,7 +45,7 @@ class SnapshotShipper:
         self._clock = clock
         self._wake = asyncio.Event()
         self._newest: Snapshot | None = None
-        self._end_at: float | None = None
+        self._left = TimeLeft(clock)
         self._delivered = self._partial = self._failed = 0
         self._in_a_row = 0
         self._why = ""
@@ -67,7 +68,7 @@ class SnapshotShipper:
 
     def end(self, within_seconds: float) -> None:
         """Send what waits, and return from `run` when that is done or time is up."""
-        self._end_at = self._clock.now() + within_seconds
+        self._left.end(within_seconds)
         self._wake.set()
 
     async def run(self) -> None:
@@ -77,7 +78,7 @@ class SnapshotShipper:
             snapshot, self._newest = self._newest, None
             if snapshot is not None:
                 self._settle(await self._send(snapshot))
-            elif self._end_at is not None:
+            elif self._left.ending:
                 return
             else:
                 await self._clock.sleep(_FOREVER, self._wake)
@@ -89,11 +90,8 @@ class SnapshotShipper:
                 await self._sink.close()
 
     async def _send(self, snapshot: Snapshot) -> Delivery:
-        left = SEND_SECONDS
-        if self._end_at is not None:
-            left = max(0.0, min(left, self._end_at - self._clock.now()))
         try:
-            async with asyncio.timeout(left):
+            async with self._left.limit(SEND_SECONDS):
                 return await self._sink.send(snapshot)
         except TimeoutError:
             return Delivery(Outcome.LATER, "timed out")
