@@ -484,6 +484,11 @@ class AutopsyStatus(StatusPart):
     model: str = Field(description="The served model.")
     version: str = Field(default="", description="The version, as in `status.versions`.")
     duration: str = Field(description="How long it took, such as `12.3s`.")
+    energy: str = Field(
+        default="",
+        description="Its share of what the devices took above idle, such as `105J`; empty: not "
+        "known of a single request.",
+    )
     cause: str = Field(description="In one word; docs/autopsy.md lists all.")
     message: str = Field(description="The cause with its evidence, in a sentence.")
 

@@ -32,14 +32,14 @@ class Cluster:
 
 async def test_each_request_is_printed_with_time_pod_cause_and_sentence() -> None:
     """Two lines for each, in the order of the status."""
-    second = ROW | {"pod": "chat-b", "cause": "unknown"}
+    second = ROW | {"pod": "chat-b", "cause": "unknown", "energy": "105J"}
     cluster = Cluster(**{PATH: {"status": {"autopsy": [ROW, second]}}})
     told = await autopsy(cluster, "llm", "chat")
     assert told is not None
     lines = told.splitlines()
     assert lines[0] == "2026-11-24T10:00:00Z  chat-a  12.3s  queued"
     assert lines[1].strip() == ROW["message"]
-    assert "chat-b" in lines[2]
+    assert lines[2] == "2026-11-24T10:00:00Z  chat-b  12.3s  unknown  105J"
     assert len(lines) == 4
 
 

@@ -44,6 +44,19 @@ def test_worst_of_all_pods_come_first_with_their_pod() -> None:
     assert (shown[0].cause, shown[0].message) == ("queued", "it waited 9.1s")
 
 
+def test_joules_are_shown_where_they_are_known() -> None:
+    """And make sense."""
+    for joules, energy in (
+        (105.23, "105J"),
+        (0.0421, "0.0421J"),
+        (None, ""),
+        (-1.0, ""),
+        (1e300, ""),
+    ):
+        (row,) = autopsy_statuses([(pod("a"), told(slow(2.0, joules=joules)))])
+        assert row.energy == energy
+
+
 def test_an_adapters_request_has_its_version() -> None:
     """As in status.versions."""
     made = told(slow(2.0), slow(3.0, model="sql"))

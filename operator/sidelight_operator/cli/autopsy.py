@@ -7,6 +7,7 @@ token of a sidecar is needed.
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from sidelight_contract import names
@@ -73,8 +74,11 @@ async def autopsy(cluster: ReadClient, namespace: str, model: str) -> str | None
     told = (found.get("status") or {}).get("autopsy") or []
     if not told:
         return f"{model}: no request of the last minutes is known to have been slow or to fail"
-    return "\n".join(
-        f"{row.get('at', '')}  {row.get('pod', '')}  {row.get('duration', '')}  "
-        f"{row.get('cause', '')}\n    {row.get('message', '')}"
-        for row in told
-    )
+    return "\n".join(_two_lines(row) for row in told)
+
+
+def _two_lines(row: Mapping[str, str]) -> str:
+    known = [row.get(name, "") for name in ("at", "pod", "duration", "cause")]
+    if energy := row.get("energy"):
+        known.append(energy)
+    return "  ".join(known) + f"\n    {row.get('message', '')}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sidelight_contract.autopsy import Autopsy, Cause, worst
-from sidelight_contract.durations import format_duration
+from sidelight_contract.durations import format_duration, round_significant
 from sidelight_contract.status import MAX_AUTOPSIES, MAX_AUTOPSY_TEXT, AutopsyStatus
 from sidelight_contract.summary import Summary
 from sidelight_contract.versions import MODEL, adapter_version
@@ -17,6 +17,9 @@ REMARKABLE = 1.5
 _PLACES_OF_FAILED = 2
 _LATEST = 253402300799.0
 """The end of the year 9999: later is nobody's clock."""
+
+_MOST_JOULES = 1e9
+"""A thousand devices for a quarter of an hour."""
 
 
 def autopsy_statuses(answered: Iterable[tuple[PodView, Summary]]) -> list[AutopsyStatus]:
@@ -50,6 +53,13 @@ def _status(pod: PodView, version: str, autopsy: Autopsy) -> AutopsyStatus:
         model=autopsy.model[:128],
         version=version,
         duration=format_duration(max(0, autopsy.duration_ms) / 1000),
+        energy=_energy(autopsy.joules),
         cause=autopsy.cause[:64],
         message=autopsy.said[:MAX_AUTOPSY_TEXT],
     )
+
+
+def _energy(joules: float | None) -> str:
+    if joules is None or not 0 <= joules < _MOST_JOULES:
+        return ""
+    return f"{round_significant(joules)}J"
