@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench redaction accuracy \
-  accuracy-aiperf otlp-backends conformance pods fuzz lock clean
+  accuracy-aiperf otlp-backends conformance pods fuzz test-gpu lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-17s%s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ conformance: setup ## Recorded exchanges through the sidecar: make conformance C
 pods: setup ## Real pods through injection: make pods PODS=folder (PODS_OPTIONS="--kubeconfig F")
 	@test -n "$(PODS)" || { echo "which folder? make pods PODS=folder" >&2; exit 2; }
 	$(BIN)/python hack/pods.py $(PODS) $(PODS_OPTIONS)
+
+test-gpu: setup ## On a machine with an NVIDIA GPU: the driver's real figures, into benchmarks/gpu/
+	$(BIN)/python -m benchmarks.gpu $(GPU)
 
 lock: setup ## Resolve the dependencies anew
 	@hack/lock.sh
