@@ -190,6 +190,13 @@ def test_a_driver_that_hangs_from_the_start(node: Driver) -> None:
     lines.close()
 
 
+def test_a_process_that_grows_ends(node: Driver) -> None:
+    """A leak of the library's costs a fresh start, and no memory of the pod's."""
+    said = last(node, "--memory-mib", "1")
+    assert said["outcome"] == "failed"
+    assert said["text"].startswith("its reader grew to ")
+
+
 @pytest.mark.parametrize("hangs", [False, True])
 def test_it_ends_when_nobody_reads_any_more(node: Driver, hangs: bool) -> None:
     """An observer that was killed leaves nothing behind, even while the driver hangs."""

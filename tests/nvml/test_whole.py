@@ -144,6 +144,20 @@ def test_a_reset_starts_with_a_fresh_library(node: Driver, make: Make) -> None:
     assert len(node.children) > 1
 
 
+def test_a_driver_that_only_fails_is_given_up(node: Driver, make: Make) -> None:
+    """Errors that could be of the moment, of every call: nothing is told, so the process is ended;
+    the next one says what is wrong, and one after the driver recovered reads it.
+    """
+    source = make()
+    samples(source, bool)
+    node.say(fail={"*": 999})
+    until(lambda: source.state.reason is Reason.GPU_STALE, source)
+    until(lambda: source.state.reason is Reason.DRIVER_FAILED, source)
+    assert source.state.message == "the driver failed: Unknown Error (code 999)"
+    node.say(fail={})
+    until(lambda: source.state.fresh, source)
+
+
 def test_a_lost_device_is_remarked_on_and_its_error_told(node: Driver, make: Make) -> None:
     """The other one's figures go on."""
     node.say(count=2)

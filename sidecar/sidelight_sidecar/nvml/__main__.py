@@ -12,13 +12,14 @@ from typing import Any
 from sidelight_sidecar.nvml.words import (
     FAST_SECONDS,
     FLUSH_SECONDS,
+    MEMORY_MIB,
     PROCESS_NAME,
     SLOW_SECONDS,
     Outcome,
 )
 
-MEMORY_BYTES = 256 << 20
-"""Python and the driver's library take a tenth of it; a leak is to end here, not in the pod."""
+ADDRESS_BYTES = 256 << 20
+"""That can be written, stacks of threads among it: growth that is sudden ends here."""
 
 
 def main() -> None:
@@ -31,10 +32,12 @@ def main() -> None:
     parser.add_argument("--period-ms", type=float, default=FAST_SECONDS * 1000)
     parser.add_argument("--slow-ms", type=float, default=SLOW_SECONDS * 1000)
     parser.add_argument("--flush-ms", type=float, default=FLUSH_SECONDS * 1000)
+    parser.add_argument("--memory-mib", type=float, default=MEMORY_MIB)
     parser.add_argument("--name", default=PROCESS_NAME, help="of the process, at most 15 letters")
     options = parser.parse_args()
     _be_modest(options.name)
     try:  # the bindings may be missing
+        from sidelight_sidecar.nvml.library import EndError  # noqa: PLC0415
         from sidelight_sidecar.nvml.program import Program  # noqa: PLC0415
     except ModuleNotFoundError as error:
         write([{"kind": "end", "outcome": Outcome.BINDINGS_NOT_FOUND, "text": str(error)}])
@@ -47,6 +50,8 @@ def main() -> None:
         last = False
         while not last:
             program.outbox.changed.wait(options.flush_ms / 1000)
+            if (mib := own_mib()) > options.memory_mib:
+                program.outbox.end(EndError(Outcome.FAILED, f"its reader grew to {mib:.0f} MiB"))
             lines, last = program.outbox.take()
             write(lines)
     os._exit(0)  # a thread may hang in the driver, and would hold the interpreter's end up
@@ -60,11 +65,17 @@ def write(lines: Sequence[Mapping[str, Any]]) -> None:
         rest = rest[os.write(1, rest) :]
 
 
+def own_mib() -> float:
+    """Memory of this process that it shares with no other."""
+    _, resident, shared, *_ = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGESIZE") / (1 << 20)
+
+
 def _be_modest(name: str) -> None:
     with suppress(OSError):
         Path("/proc/self/comm").write_text(name, encoding="ascii")
     with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_DATA, (ADDRESS_BYTES, ADDRESS_BYTES))
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

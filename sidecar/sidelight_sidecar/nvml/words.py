@@ -26,6 +26,10 @@ SLOW_SECONDS = 1.0
 FLUSH_SECONDS = 0.25
 """Rows go out so often, however short the period is."""
 BEAT_SECONDS = 1.0
+MEMORY_MIB = 64
+"""Its own memory, shared libraries apart: beyond it the process ends, and a fresh one starts.
+Default 64: as much as injection adds to the sidecar's limit for it; with eight devices it takes 15.
+"""
 ROWS_SECONDS = 4.0
 """So long rows wait for a pipe that nobody empties; then the oldest go."""
 
