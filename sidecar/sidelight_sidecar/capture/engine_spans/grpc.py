@@ -9,6 +9,7 @@ This module is imported with the first connection that speaks HTTP/2.
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +29,7 @@ MAX_FRAME_BYTES = 1 << 14
 """HTTP/2's own, which we do not raise."""
 MAX_UNREAD_BYTES = 1 << 16
 PREFIX_BYTES = 5
+logging.getLogger("hpack").setLevel(logging.CRITICAL + 1)  # it would log each header's value
 MAX_CALLS = 8
 """At once on one connection. Default 8: an exporter makes one after the other."""
 _OK, _INVALID_ARGUMENT, _UNIMPLEMENTED = 0, 3, 12

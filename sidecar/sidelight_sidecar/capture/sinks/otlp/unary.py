@@ -12,6 +12,7 @@ Rules:
 import asyncio
 import base64
 import binascii
+import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ import h2.exceptions
 
 from sidelight_sidecar.capture.sinks.posting import MAX_ANSWER_BYTES, PostError
 
+logging.getLogger("hpack").setLevel(logging.CRITICAL + 1)  # it would log each header's value
 READ_BYTES = 1 << 16
 _PREFIX_BYTES = 5
 _HTTP1 = b"HTTP/1."
