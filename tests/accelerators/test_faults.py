@@ -38,7 +38,17 @@ def test_a_counter_that_begins_anew_counts_from_zero() -> None:
         sample(3, xid_errors={31: 1}),
         sample(4, xid_errors={31: 1}, ecc_errors={"uncorrected": 9}),
     )
-    assert set(found) == {("xid", 31, 1), ("ecc_uncorrected", 0, 2)}
+    assert set(found) == {("xid", 31, 1), ("ecc_uncorrected", 0, 9)}
+
+
+def test_a_sample_of_an_error_alone_hides_no_other_growth() -> None:
+    """A driver that has just lost a device tells of that, and of nothing else."""
+    found = told(
+        sample(0, ecc_errors={"uncorrected": 1}),
+        sample(1, xid_errors={79: 1}),
+        sample(2, ecc_errors={"uncorrected": 3}),
+    )
+    assert set(found) == {("xid", 79, 1), ("ecc_uncorrected", 0, 2)}
 
 
 def test_a_last_xid_that_was_there_is_none_and_another_is_one() -> None:

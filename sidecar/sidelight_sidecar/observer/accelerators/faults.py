@@ -37,9 +37,12 @@ def name_of(device: Device) -> str:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was known of one device at its last sample."""
+    """What was last known of one device; a sample need not tell of everything."""
 
     sample: Sample
+    xids: dict[int, int]
+    last_xid: int = 0
+    uncorrected: int | None = None
     lost: bool = False
 
 
@@ -58,27 +61,30 @@ class Faults:
     def add(self, sample: Sample) -> None:
         """Hold a sample against the one before it."""
         seen = self._seen.get(sample.device.uuid)
-        if seen is None:
-            if len(self._seen) < MAX_DEVICES:
-                self._seen[sample.device.uuid] = _Seen(sample)
+        errors = sample.ecc_errors.get("uncorrected")
+        if seen is not None:
+            self._compare(seen, sample, errors)
+        elif len(self._seen) < MAX_DEVICES:
+            seen = _Seen(sample, dict(sample.xid_errors), sample.last_xid)
+            self._seen[sample.device.uuid] = seen
         else:
-            self._compare(seen.sample, sample)
-            self._seen[sample.device.uuid] = _Seen(sample)
+            return
+        seen.sample, seen.last_xid, seen.lost = sample, sample.last_xid, False
+        seen.uncorrected = errors if errors is not None else seen.uncorrected
         if sample.row_remap_failed:
             self._note(sample, FaultKind.ROW_REMAP_FAILED, count=0)
 
-    def _compare(self, before: Sample, after: Sample) -> None:
-        for xid, count in after.xid_errors.items():
-            if new := _grown(before.xid_errors, xid, count):
-                self._note(after, FaultKind.XID, code=xid, count=new)
-        if not after.xid_errors and after.last_xid not in (0, before.last_xid):
-            self._note(after, FaultKind.XID, code=after.last_xid, count=0)
-        errors = after.ecc_errors.get("uncorrected")
-        known = before.ecc_errors.get("uncorrected")
-        if errors is not None and known is not None and errors != known:
-            new = errors - known if errors > known else errors
-            if new:
-                self._note(after, FaultKind.ECC_UNCORRECTED, count=new)
+    def _compare(self, seen: _Seen, sample: Sample, errors: int | None) -> None:
+        for xid, count in sample.xid_errors.items():
+            if new := _grown(seen.xids.get(xid, 0), count):
+                self._note(sample, FaultKind.XID, code=xid, count=new)
+            if xid in seen.xids or len(seen.xids) < MAX_KEPT:
+                seen.xids[xid] = count
+        if not sample.xid_errors and sample.last_xid not in (0, seen.last_xid):
+            self._note(sample, FaultKind.XID, code=sample.last_xid, count=0)
+        known = seen.uncorrected
+        if errors is not None and known is not None and (new := _grown(known, errors)):
+            self._note(sample, FaultKind.ECC_UNCORRECTED, count=new)
 
     def look(self, state: SourceState, now_ns: int) -> None:
         """See who is gone."""
@@ -123,7 +129,6 @@ class Faults:
         return newest_faults([*heat, *self._found.values()])
 
 
-def _grown(before: Mapping[int, int], code: int, count: int) -> int:
-    """How many of an XID are new; one that was not counted before was not there before."""
-    known = before.get(code, 0)
-    return count - known if count >= known else count
+def _grown(before: int, count: int) -> int:
+    """How many are new; where it is less than before, it began anew."""
+    return count - before if count >= before else count

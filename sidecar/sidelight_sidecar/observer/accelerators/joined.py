@@ -135,7 +135,7 @@ class Accelerators:
             if len(self.devices) >= MAX_DEVICES:
                 return
             self.devices[uuid] = OfDevice(sample)
-        elif sample.at_ns > known.newest.at_ns:
+        elif sample.at_ns >= known.newest.at_ns:
             known.newest = sample
         self._faults.add(sample)
 
