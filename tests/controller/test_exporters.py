@@ -9,7 +9,7 @@ from aiohttp import ClientSession, web
 from controller_world import INSTALLED, TOKENS, FakeKube, injects, model_body, pod_body, summary
 from reconcile_world import Sidecars
 
-from sidelight_contract.gpu import EXPORTER_HEADER
+from sidelight_contract.gpu import EXPORTER_HEADER, Fault, GpuReport
 from sidelight_contract.spec_gpu import Gpu
 from sidelight_contract.summary import encode_summary
 from sidelight_operator.controller.collect import Collector
@@ -41,7 +41,13 @@ class World:
         self.asked: list[str] = []
         self.refused = ""
         self.kube.fault = self._fault
-        self.exporters = Exporters(self.kube, rules, namespaces, monotonic=lambda: self.time)
+        self.failures = 0
+        self.exporters = Exporters(
+            self.kube, rules, namespaces, monotonic=lambda: self.time, failed=self._failed
+        )
+
+    def _failed(self) -> None:
+        self.failures += 1
 
     def _fault(self, what: str) -> KubeError | None:
         if not what.startswith("list exporters"):
@@ -141,6 +147,7 @@ async def test_a_failed_look_changes_nothing_and_says_why() -> None:
     world.refused = ""
     await world.look()
     assert world.told() == "none"
+    assert world.failures == 3
 
 
 async def test_a_fault_of_our_own_is_a_failed_look(caplog: pytest.LogCaptureFixture) -> None:
@@ -213,6 +220,24 @@ async def test_a_failed_look_ends_no_round() -> None:
     )  # fmt: skip
     await reconciler.round()
     assert world.kube.models["chat"]["status"]["conditions"][0]["status"] == "True"
+
+
+async def test_gpus_that_are_unwell_are_in_the_controllers_metrics() -> None:
+    """By ObservedModel, as long as they are."""
+    world, sidecars = World(), Sidecars()
+    world.kube.models["chat"] = model_body()
+    world.kube.pods = [gpu_pod("a")]
+    reconciler = Reconciler(
+        world.kube, sidecars, injects, installed=INSTALLED, clock=lambda: NOW, tokens=TOKENS
+    )
+    unwell = summary(1)
+    unwell.gpu = GpuReport(sidecars=1, seen=1, faults=[Fault("lost", "0")])
+    for answer, value in ((unwell, 1), (summary(1), 0)):
+        sidecars.answer = answer
+        await reconciler.round()
+        labels = {"namespace": "llm", "observed_model": "chat"}
+        registry = reconciler.metrics.registry
+        assert registry.get_sample_value("sidelight_controller_gpu_unhealthy", labels) == value
 
 
 async def test_it_is_told_in_a_header_of_the_request_for_a_summary() -> None:

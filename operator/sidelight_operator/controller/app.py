@@ -81,7 +81,12 @@ async def _main(settings: Settings) -> None:
             models_at_once=settings.models_at_once,
             allow_full=settings.allow_full_payloads,
             allow_visible_all=settings.allow_unsafe_visible_all,
-            exporters=Exporters(kube, settings.exporters, settings.namespaces),
+            exporters=Exporters(
+                kube,
+                settings.exporters,
+                settings.namespaces,
+                failed=lambda: metrics.errors.labels("Exporters").inc(),
+            ),
             metrics=metrics,
             tokens=own.tokens,
             injection=injection_settings(settings),

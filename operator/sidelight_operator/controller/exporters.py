@@ -100,11 +100,13 @@ class Exporters:
         rules: Sequence[ExporterRule],
         namespaces: Sequence[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._kube = kube
         self._rules = rules
         self._namespaces = namespaces
         self._monotonic = monotonic
+        self._count_failure = failed
         self._due = float("-inf")
         self._known: dict[tuple[int, str], dict[tuple[str, str], _Found]] = {}
         """By rule and namespace, which are asked for and fail one by one; None was asked yet."""
@@ -131,6 +133,8 @@ class Exporters:
             self.problem = type(error).__name__
             logger.exception("exporters not listed")
         self._failed = self._failed + 1 if self.problem else 0
+        if self.problem:
+            self._count_failure()
         self._nodes = {}
         for found in self._known.values():
             _keep_best(self._nodes, found)

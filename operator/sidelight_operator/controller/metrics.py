@@ -84,6 +84,13 @@ class Metrics:
             ["namespace", "observed_model"],
             registry=self.registry,
         )
+        self.gpus_unhealthy = Gauge(
+            "sidelight_controller_gpu_unhealthy",
+            "1 while a GPU of observed pods has an error or is throttled by heat (condition "
+            "GPUHealthy).",
+            ["namespace", "observed_model"],
+            registry=self.registry,
+        )
         self.errors = Counter(
             "sidelight_controller_errors",
             "Rounds of one ObservedModel that ended early, by what failed.",

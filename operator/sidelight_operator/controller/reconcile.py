@@ -106,6 +106,7 @@ class Reconciler:
         self.metrics.breakers_open.clear()
         self.metrics.pods_outdated.clear()
         self.metrics.versions_differ.clear()
+        self.metrics.gpus_unhealthy.clear()
         self.metrics.pods_selected.clear()
         self.metrics.pods_not_observed.clear()
         known = {model.uid for model in models}
@@ -251,9 +252,10 @@ class Reconciler:
         labels = (model.namespace, model.name)
         self.metrics.pods_selected.labels(*labels).set(selected)
         self.metrics.breakers_open.labels(*labels).set(len(result.status.breaker))
-        kind = ConditionType.VERSION_CONSISTENT
-        differ = any(c.type == kind and c.status == "False" for c in result.status.conditions)
-        self.metrics.versions_differ.labels(*labels).set(differ)
+        false = {c.type for c in result.status.conditions if c.status == "False"}
+        differ, unwell = ConditionType.VERSION_CONSISTENT, ConditionType.GPU_HEALTHY
+        self.metrics.versions_differ.labels(*labels).set(differ in false)
+        self.metrics.gpus_unhealthy.labels(*labels).set(unwell in false)
         if result.status.pods is not None:
             self.metrics.pods_outdated.labels(*labels).set(result.status.pods.outdated)
         for reason, count in result.not_observed.items():
