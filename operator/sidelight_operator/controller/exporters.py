@@ -121,32 +121,36 @@ class Exporters:
         if self._monotonic() < self._due:
             return
         self._due = self._monotonic() + FRESH_SECONDS
-        self.problem = ""
+        problem = ""
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 for place, rule in enumerate(self._rules):
                     for namespace in self._places(rule):
-                        await self._look_again(place, rule, namespace)
+                        problem = await self._look_again(place, rule, namespace) or problem
         except TimeoutError:
-            self.problem = f"pods were not listed within {LOOK_SECONDS:g} s"
+            problem = f"pods were not listed within {LOOK_SECONDS:g} s"
         except Exception as error:  # a fault of ours must not end the round of a model
-            self.problem = type(error).__name__
+            problem = type(error).__name__
             logger.exception("exporters not listed")
-        self._failed = self._failed + 1 if self.problem else 0
-        if self.problem:
+        self._failed = self._failed + 1 if problem else 0
+        if problem:
             self._count_failure()
-        self._nodes = {}
+        self.problem = problem
+        nodes: dict[tuple[str, str], _Found] = {}
         for found in self._known.values():
-            _keep_best(self._nodes, found)
+            _keep_best(nodes, found)
+        self._nodes = nodes
 
-    async def _look_again(self, place: int, rule: ExporterRule, namespace: str) -> None:
+    async def _look_again(self, place: int, rule: ExporterRule, namespace: str) -> str:
+        """Why it failed; empty: it did not."""
         try:
             self._known[place, namespace] = await self._look(place, rule, namespace)
         except KubeError as error:
-            self.problem = str(error)
             logger.warning(
                 "exporters not listed", extra={"selector": rule.selector, "error": str(error)}
             )
+            return str(error)
+        return ""
 
     def told(self, node: str, gpu: Gpu) -> str:
         """What a sidecar on `node` is to be told; empty: nothing, for nobody asks or nothing is
