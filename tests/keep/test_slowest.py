@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from sidelight_sidecar.observer.keep.slowest import ENOUGH, EVERY, MAX_KINDS, SPAN_NS, Slowest
 
 KIND = ("llama", "chat")
@@ -21,6 +23,15 @@ def test_it_is_the_last_hundredth_and_no_more():
         slowest.learn(KIND, chance.expovariate(1.0), 0)
     out = sum(slowest.is_slowest(KIND, chance.expovariate(1.0)) for _ in range(10_000))
     assert 50 < out < 150
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.5, 1.0, 3.0, 77.0])
+def test_where_all_take_the_same_time_none_is_slowest(seconds: float):
+    """Embeddings, answers of one length: else each would be kept, as if it were remarkable."""
+    slowest = Slowest()
+    learn(slowest, seconds, at_ns=0)
+    assert not slowest.is_slowest(KIND, seconds)
+    assert slowest.is_slowest(KIND, seconds * 1.03)
 
 
 def test_what_was_normal_is_forgotten_after_ten_minutes_at_the_latest():

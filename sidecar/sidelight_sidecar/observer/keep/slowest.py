@@ -3,7 +3,7 @@
 Bounded: `MAX_KINDS` kinds (model and operation), two sketches each; others are never slowest.
 """
 
-from sidelight_contract.sketch import Sketch
+from sidelight_contract.sketch import GAMMA, Sketch
 
 MAX_KINDS = 64
 SPAN_NS = 300_000_000_000
@@ -13,6 +13,9 @@ ENOUGH = 200
 EVERY = 50
 """The threshold is found again after so many."""
 QUANTILE = 0.99
+_TO_EDGE = (GAMMA + 1) / 2 * (1 + 1e-9)
+"""From the middle of a sketch's bucket to its upper edge. Where all take the same time, all are in
+one bucket, and above its middle: they would all be slowest."""
 
 
 class _Kind:
@@ -38,7 +41,11 @@ class _Kind:
         both = Sketch()
         both.merge(self.before)
         both.merge(self.now)
-        self.threshold = both.quantile(QUANTILE) if both.count >= ENOUGH else None
+        found = both.quantile(QUANTILE)
+        if found is not None and both.count >= ENOUGH:
+            self.threshold = found * _TO_EDGE
+        else:
+            self.threshold = None
 
 
 class Slowest:
