@@ -1,7 +1,7 @@
 """The threads that read: all devices at a steady pace, and errors as the driver tells of them.
 
 Rules:
-1. A round that is late is left out, never made up for: rows are at least a period apart.
+1. Rounds keep to their times: one that would be late is left out, and never made up for.
 2. A device that is lost is left alone, and told once; when none is left the process ends.
 3. What a thread does not expect ends the process, in words.
 """
