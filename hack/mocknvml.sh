@@ -28,9 +28,14 @@ compile() { # FOLDER
 }
 
 if [ ! -e "$built/$LIBRARY" ]; then
-  for tool in go gcc; do
-    command -v "$tool" >/dev/null || { echo "mocknvml: needs $tool" >&2; exit 1; }
-  done
+  command -v go >/dev/null || { echo "mocknvml: needs Go 1.26 or later" >&2; exit 1; }
+  if ! command -v gcc >/dev/null; then
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "mocknvml: needs gcc" >&2; exit 1; }
+    echo "mocknvml: installing gcc" >&2
+    apt-get update --quiet=2 >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
+      gcc libc6-dev >/dev/null
+  fi
   mkdir -p "$CACHE/mocknvml"
   exec 9>"$CACHE/mocknvml/lock"
   flock 9
