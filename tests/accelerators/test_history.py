@@ -36,7 +36,7 @@ def test_held_time_is_shared_with_the_span_that_is_asked_for() -> None:
     )  # fmt: skip
     found = made.held(6 * SECOND, 10 * SECOND)
     assert found is not None
-    assert (found.device, found.reason, found.heat) == (ONE.index, "sw_thermal", True)
+    assert (found.device, found.reason) == (ONE.index, "sw_thermal")
     assert found.share == pytest.approx(0.5)
     assert found.usual == pytest.approx(0.2)
     assert found.lost == pytest.approx(0.4)
@@ -72,7 +72,21 @@ def test_a_source_that_does_not_say_is_no_evidence() -> None:
     """Neither is time of which nothing is kept."""
     assert history(interval(0, 1, utilization=1.0)).held(0, SECOND) is None
     assert history().held(0, SECOND) is None
-    assert not history()
+    assert history().until_ns == 0
+
+
+def test_what_is_usual_forgets_with_what_is_kept() -> None:
+    """A device that was held a quarter of an hour ago, and one that is gone."""
+    made = history(
+        interval(0, 1, held_ns={"sw_thermal": SECOND}, clock_hertz=GHZ),
+        interval(0, 1, TWO, held_ns={"sw_thermal": SECOND}),
+        calm(901, 902, clock_hertz=2 * GHZ),
+        interval(902, 903, held_ns={"sw_thermal": SECOND}, clock_hertz=GHZ),
+    )
+    found = made.held(902 * SECOND, 903 * SECOND)
+    assert found is not None
+    assert (found.usual, found.lost, found.usual_clock_hertz) == (0.5, 0.5, 2 * GHZ)
+    assert list(made._usual) == [ONE.uuid]
 
 
 def test_it_is_bounded_in_time_and_number() -> None:

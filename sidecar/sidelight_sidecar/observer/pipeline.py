@@ -15,6 +15,7 @@ from sidelight_sidecar import __version__
 from sidelight_sidecar.frames.codec import Frame
 from sidelight_sidecar.observer.abandonment import QueueReading
 from sidelight_sidecar.observer.accelerators.guard import Guard, Guarded, GuardedWithOutput
+from sidelight_sidecar.observer.accelerators.history import Held
 from sidelight_sidecar.observer.accelerators.joined import Accelerators
 from sidelight_sidecar.observer.accelerators.source import Sample, SourceState
 from sidelight_sidecar.observer.accelerators.told import broken_report
@@ -80,13 +81,14 @@ class Pipeline:
         self.accelerators = Accelerators(traffic, energy, self._offset_ns, config.window_seconds)
         self.autopsies = Autopsies(
             self._labels, self.engine_history, pressure, config.window_seconds,
-            devices=self.accelerators.history,
+            clocks=self._clocks,
         )  # fmt: skip
         self.engine_watch = EngineWatch()
         self._boot_id = hashlib.sha256(f"{monotonic_ns} {unix_ns}".encode()).hexdigest()[:12]
         self.offers = Offers(
             self._labels, config.capture, None,
             origin=Origin(), boot_id=self._boot_id, offset_ns=self._offset_ns, energy=energy,
+            guard=guard,
         )  # fmt: skip
         own = (
             self.metrics, self.tally, self.strata, self.slo, self.reconciler,
@@ -185,6 +187,11 @@ class Pipeline:
     def engine_restarts(self) -> int:
         """Grows when the engine is seen to have begun anew, or to take no connection."""
         return self.reconciler.restarts + self.flows.relay.connect_errors
+
+    def _clocks(self, since_ns: int, until_ns: int) -> tuple[Held | None, bool]:
+        nothing: tuple[Held | None, bool] = (None, True)
+        clocks = self.accelerators.clocks
+        return self.gpu_guard.call(lambda: clocks(since_ns, until_ns), nothing)
 
     def _unobserved(self) -> Unobserved:
         return unobserved(self.flows)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from sidelight_contract.gpu import GpuReport, GpuState, Phase
 from sidelight_sidecar.observer.accelerators.faults import Faults
-from sidelight_sidecar.observer.accelerators.history import DeviceHistory
+from sidelight_sidecar.observer.accelerators.history import DeviceHistory, Held
 from sidelight_sidecar.observer.accelerators.intervals import (
     MAX_DEVICES,
     MOST_GAP_NS,
@@ -172,6 +172,14 @@ class Accelerators:
         for known in self.devices.values():
             if known.newest.at_ns >= oldest:
                 yield known
+
+    def clocks(self, since_ns: int, until_ns: int) -> tuple[Held | None, bool]:
+        """What held the devices' clocks from one time to another, and whether all of that time is
+        known.
+        """
+        if self.history.until_ns <= since_ns:
+            return None, False
+        return self.history.held(since_ns, until_ns), self.history.until_ns >= until_ns
 
     def report(self, now_ns: int) -> GpuReport:
         """What the summary tells; nothing where there is to be no source."""

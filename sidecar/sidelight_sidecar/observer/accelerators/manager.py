@@ -12,6 +12,7 @@ Rules:
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from sidelight_sidecar.observer.accelerators.guard import BROKEN
 from sidelight_sidecar.observer.accelerators.source import AcceleratorSource, Sample, SourceState
 from sidelight_sidecar.observer.accelerators.telling import KIND_OF, KINDS, Addresses, Told
 from sidelight_sidecar.observer.pipeline import Pipeline
+
+log = logging.getLogger("sidelight.observer")
 
 LOOK_SECONDS = 0.5
 END_SECONDS = 3.0
@@ -146,6 +149,8 @@ class Manager:
     async def _change(self, choice: Choice | None, group: asyncio.TaskGroup) -> None:
         await self._stop()
         self._current = choice
+        fields = {"source": choice.source.value if choice is not None else "none"}
+        log.info("gpu_source", extra={"fields": fields})
         if choice is not None:
             self._source = self._start(choice)
             self._pipeline.accelerators.begin(self._source.state)

@@ -10,13 +10,13 @@ A consumer. Causes are looked for when somebody asks: by then the engine has sai
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from sidelight_contract.autopsy import Autopsy, worst
 from sidelight_contract.failures import is_failure
-from sidelight_sidecar.observer.accelerators.history import DeviceHistory
+from sidelight_sidecar.observer.accelerators.history import Held
 from sidelight_sidecar.observer.autopsy.causes import find
 from sidelight_sidecar.observer.autopsy.pressure import ClientPressure
 from sidelight_sidecar.observer.autopsy.reservoir import Record, Reservoirs
@@ -62,7 +62,8 @@ class Autopsies(Consumer):
         history: what the engine said.
         pressure: which connections the relay had to wait for.
         window_seconds: what it covers.
-        devices: what held the devices' clocks.
+        clocks: what held the devices' clocks from one time to another, and whether all of that
+            time is known.
     """
 
     def __init__(
@@ -72,12 +73,12 @@ class Autopsies(Consumer):
         pressure: ClientPressure,
         window_seconds: int,
         *,
-        devices: DeviceHistory,
+        clocks: Callable[[int, int], tuple[Held | None, bool]],
     ) -> None:
         self._labels = labels
         self._history = history
         self._pressure = pressure
-        self._devices = devices
+        self._clocks = clocks
         self._flying: dict[int, tuple[Exchange, list[Stall]]] = {}
         self._recent: deque[_Beside] = deque(maxlen=RECENT)
         self._usual = UsualSizes()
@@ -182,9 +183,9 @@ class Autopsies(Consumer):
 
     def _devices_meanwhile(self, timeline: Timeline) -> None:
         """What held their clocks, as far as is known; not again once all of its time is."""
-        if self._devices and not timeline.clocks_settled:
-            timeline.clocks = self._devices.held(timeline.start_ns, timeline.stop_ns)
-            timeline.clocks_settled = self._devices.until_ns >= timeline.stop_ns
+        if not timeline.clocks_settled:
+            found = self._clocks(timeline.start_ns, timeline.stop_ns)
+            timeline.clocks, timeline.clocks_settled = found
 
 
 def _timeline(exchange: Exchange) -> Timeline:

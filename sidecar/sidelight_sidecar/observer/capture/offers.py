@@ -13,11 +13,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from sidelight_contract.capture import CaptureSettings, Payloads
+from sidelight_sidecar.observer.accelerators.guard import Guard
 from sidelight_sidecar.observer.capture.bodies import Bodies
 from sidelight_sidecar.observer.capture.record_of import outcome_of, record_id, record_of
 from sidelight_sidecar.observer.capture.settling import Kept, Settling
 from sidelight_sidecar.observer.consumers import Consumer
 from sidelight_sidecar.observer.energy.split import EnergySplit
+from sidelight_sidecar.observer.energy.told import Share
 from sidelight_sidecar.observer.exchange import OTHER, Exchange
 from sidelight_sidecar.observer.keep.decide import Decision, Keeper
 from sidelight_sidecar.observer.metrics.labels import Labels
@@ -39,6 +41,7 @@ class Offers(Consumer):
         boot_id: the observer's.
         offset_ns: Unix time less the frames' clock.
         energy: where the devices' energy is shared out.
+        guard: of mistakes in that.
 
     Attributes:
         kept: exchanges that were to become records.
@@ -57,6 +60,7 @@ class Offers(Consumer):
         boot_id: str,
         offset_ns: int,
         energy: EnergySplit,
+        guard: Guard,
     ) -> None:
         self._labels = labels
         self._boot_id = boot_id
@@ -64,7 +68,7 @@ class Offers(Consumer):
         self.origin = origin
         self.give = give
         self._waiting: OrderedDict[int, Kept] = OrderedDict()
-        self._energy = energy
+        self._energy, self._guard = energy, guard
         self.settling = Settling(energy, lambda kept: self._hand_over(*kept))
         self.settings = settings
         self._keeper = Keeper(settings.keep, settings.salt.encode())
@@ -112,11 +116,14 @@ class Offers(Consumer):
     def _model(self, exchange: Exchange) -> str:
         return self._labels.model(exchange)
 
+    def _share(self, exchange: Exchange) -> Share:
+        return self._guard.call(lambda: self._energy.of(exchange), Share())
+
     def _hand_over(self, exchange: Exchange, own_id: str, decision: Decision) -> None:
         record = record_of(
             exchange, own_id, decision=decision, origin=self.origin,
             model=self._model(exchange), payloads=self.settings.payloads,
-            offset_ns=self._offset_ns, share=self._energy.of(exchange),
+            offset_ns=self._offset_ns, share=self._share(exchange),
         )  # fmt: skip
         request, response = _payloads(exchange.bodies, self.settings.payloads)
         _let_go(exchange)
