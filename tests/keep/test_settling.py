@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from devices import FRESH, sample
+from observed import CHAT_STREAM, Script, request
 
 from sidelight_contract.capture import KeptFor, Payloads
+from sidelight_contract.config import SidecarConfig
 from sidelight_sidecar.observer.capture.record_of import record_of
 from sidelight_sidecar.observer.capture.settling import (
     MAX_WAITING,
@@ -17,6 +20,8 @@ from sidelight_sidecar.observer.capture.settling import (
 from sidelight_sidecar.observer.energy.told import Outcome, Quality, Settled, Share
 from sidelight_sidecar.observer.exchange import Exchange
 from sidelight_sidecar.observer.keep.decide import Decision
+from sidelight_sidecar.observer.pipeline import Pipeline
+from sidelight_sidecar.records.handover import Captured
 from sidelight_sidecar.records.record import Energy, Origin
 
 SECOND = 1_000_000_000
@@ -122,3 +127,54 @@ def test_the_record_says_how_good_its_share_is(quality: Quality, told: Energy | 
         payloads=Payloads.OFF, offset_ns=0, share=share,
     )  # fmt: skip
     assert record.energy == told
+
+
+def seen(pipeline: Pipeline, since: float, until: float) -> None:
+    """A device of 100 W, and of 300 W more from the tenth second on for 0.1 s."""
+    for tenth in range(round(since * 10), round(until * 10)):
+        at = tenth / 10
+        joules = 100 * at + 300 * min(max(at - 10.0, 0.0), 0.1)
+        told = sample(at, energy_joules=joules, utilization=0.5)
+        pipeline.devices_said([told], FRESH, round(at * SECOND))
+
+
+def pipeline_with_a_request(given: list[Captured]) -> Pipeline:
+    """A stream at the tenth second, and a device before it."""
+    pipeline = Pipeline(0, 0, SidecarConfig(version=1))
+    pipeline.offers.give = lambda captured: given.append(captured) is None
+    pipeline.counter.stop_waiting()
+    seen(pipeline, 0.1, 10.0)
+    pipeline.feed(Script(at_ms=10_000).client(request()).engine(*CHAT_STREAM).frames)
+    return pipeline
+
+
+def test_a_whole_pipeline_gives_records_with_settled_joules() -> None:
+    """From samples and frames; none is given before, for it would be without."""
+    given: list[Captured] = []
+    pipeline = pipeline_with_a_request(given)
+    assert given == []
+    seen(pipeline, 10.0, 14.0)
+    (captured,) = given
+    assert captured.record.energy is not None
+    assert captured.record.energy.quality == "settled"
+    assert captured.record.energy.joules == pytest.approx(30.0, rel=0.1)
+
+
+def test_a_source_that_ends_lets_records_go() -> None:
+    """Nobody settles anything any more; nothing is lost."""
+    given: list[Captured] = []
+    pipeline = pipeline_with_a_request(given)
+    pipeline.devices_silent(None)
+    assert len(given) == 1
+
+
+def test_bodies_that_need_the_room_are_not_held_for_energy() -> None:
+    """Half of their budget is taken: records are given as they are."""
+    given: list[Captured] = []
+    pipeline = Pipeline(0, 0, SidecarConfig(version=1))
+    pipeline.offers.give = lambda captured: given.append(captured) is None
+    pipeline.counter.stop_waiting()
+    pipeline.context.body_budget.take(pipeline.context.body_budget.limit // 2 + 1)
+    seen(pipeline, 0.1, 10.0)
+    pipeline.feed(Script(at_ms=10_000).client(request()).engine(*CHAT_STREAM).frames)
+    assert len(given) == 1
