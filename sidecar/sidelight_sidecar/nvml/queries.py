@@ -79,10 +79,6 @@ def _thousandths(value: int) -> Value:
     return value / 1000
 
 
-def _hundredths(value: int) -> Value:
-    return value / 100
-
-
 def _mega(value: int) -> Value:
     return value * 1_000_000
 
