@@ -4,13 +4,16 @@ does what it is told, and a clock that is moved by hand.
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from mock_nvml import until
 
 from sidelight_contract.gpu import GpuSource
 from sidelight_contract.names import Reason
@@ -358,6 +361,23 @@ def test_what_is_left_of_a_process_that_ended_is_none() -> None:
         other.stdout.read()  # its end closes the pipe
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
         assert not there(NAME)
+
+
+def test_a_process_counts_while_a_thread_of_it_is_left() -> None:
+    """Killed, its first thread is gone and another one still hangs: the driver is still held."""
+    number = {"x86_64": 60, "aarch64": 93}[platform.machine()]  # exit of one thread
+    program = (
+        "import ctypes, threading\n"
+        f"open('/proc/self/comm', 'w').write('{NAME}')\n"
+        "threading.Thread(target=input).start()\n"
+        f"ctypes.CDLL(None).syscall({number}, 0)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as other:
+        stat = Path(f"/proc/{other.pid}/stat")
+        until(lambda: stat.read_text(encoding="ascii").rpartition(") ")[2].startswith("Z"))
+        assert there(NAME)
+        other.kill()
+    assert not there(NAME)
 
 
 def test_remarks_on_devices_beside_those_that_are_seen(world: World) -> None:
