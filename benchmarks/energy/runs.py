@@ -32,6 +32,8 @@ class Run:
     found: float
     without: int
     """Judged requests that have no share."""
+    unbalanced_mj: int
+    """The most that all parts ever were off the devices' energy."""
     by_model: dict[str, float]
     """Of each model: joules a token over the true ones, less one."""
 
@@ -42,6 +44,11 @@ class Provisional(EnergySplit):
     def __init__(self, labels: Labels, step_ns: int) -> None:
         super().__init__(labels, step_ns)
         self.first: dict[int, float | None] = {}
+        self.unbalanced_mj = 0
+
+    def checks(self, _: float) -> None:
+        """Once a second: note whether any energy is lost."""
+        self.unbalanced_mj = max(self.unbalanced_mj, abs(self.told().unbalanced_mj))
 
     def counted(self, exchange) -> None:  # type: ignore[no-untyped-def]
         """Note the share."""
@@ -58,7 +65,7 @@ def run(scenario: Scenario, seed: int = 1, step_ns: int = STEP_NS) -> Run:
     Engine(scenario.chip, world).run(requests, until)
     split = Provisional(Labels(32), step_ns)
     worlds = [world] * scenario.devices
-    seen = play(split, requests, worlds, scenario.sampling, until, seed)
+    seen = play(split, requests, worlds, scenario.sampling, until, seed, split.checks)
     return _judged(scenario, split, seen)
 
 
@@ -79,16 +86,11 @@ def _judged(scenario: Scenario, split: Provisional, seen: list[Seen]) -> Run:
         errors.append(share.joules / joules - 1)
         if (first := split.first.get(one.exchange.flow)) is not None:
             provisional.append(first / joules - 1)
+    models = _models(split, seen, scenario)
     return Run(
-        scenario,
-        split.told(),
-        errors,
-        provisional,
-        truth,
-        found,
-        without,
-        _models(split, seen, scenario),
-    )
+        scenario, split.told(), errors, provisional, truth, found, without, split.unbalanced_mj,
+        models,
+    )  # fmt: skip
 
 
 def _models(split: EnergySplit, seen: list[Seen], scenario: Scenario) -> dict[str, float]:

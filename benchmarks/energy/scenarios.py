@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.energy.watch import Sampling
 from benchmarks.energy.world import Chip, Request
@@ -28,11 +28,17 @@ def _lengths(dice: random.Random) -> tuple[int, int]:
     return prompt, output
 
 
-def poisson(rate: float, **more: object) -> Callable[[random.Random, float], list[Request]]:
+def _guessed(request: Request, dice: random.Random) -> None:
+    request.guessed = dice.uniform(0.2, 0.9)
+
+
+def poisson(
+    rate: float, start: float = 5.0, **more: object
+) -> Callable[[random.Random, float], list[Request]]:
     """So many requests a second, at random."""
 
     def ask(dice: random.Random, seconds: float) -> list[Request]:
-        at, requests = 5.0, []
+        at, requests = start, []
         while (at := at + dice.expovariate(rate)) < seconds:
             requests.append(Request(at, *_lengths(dice), **more))  # type: ignore[arg-type]
         return requests
@@ -109,17 +115,43 @@ SCENARIOS = [
     Scenario("one at a time, pauses", alone),
     Scenario("a few at once (1 a second)", poisson(1.0)),
     Scenario("many at once (8 a second)", poisson(8.0), seconds=400),
-    Scenario("more than it can do (queue)", poisson(14.0), Sampling(), Chip(slots=64), seconds=300),
+    Scenario("more than it can do: a queue", poisson(14.0), chip=Chip(slots=64), seconds=300),
     Scenario("bursts of 40, idle gaps", bursts),
     Scenario("long prompts beside decodes", some(3.0, 0.1, _long)),
     Scenario("half are no streams", some(3.0, 0.5, _whole)),
+    Scenario("none is a stream", some(3.0, 1.0, _whole)),
     Scenario("half without usage", some(3.0, 0.5, _uncounted)),
-    Scenario("half cached, told", some(3.0, 0.5, _cached)),
+    Scenario("no usage at all", some(3.0, 1.0, _uncounted)),
+    Scenario("half cached, and told", some(3.0, 0.5, _cached)),
     Scenario("half cached, not told", some(3.0, 0.5, _cached_untold)),
     Scenario("8 tokens a chunk", poisson(3.0, tokens_a_chunk=8)),
-    Scenario("a third leave", some(3.0, 0.33, _leaves)),
-    Scenario("a third leave, engine runs on", some(3.0, 0.33, _leaves_unseen)),
-    Scenario("counter moves every 100 ms", poisson(3.0), Sampling(update=0.1)),
-    Scenario("no counter, power only", poisson(3.0), Sampling(counter=False)),
-    Scenario("two devices", poisson(3.0), Sampling(), devices=2),
+    Scenario("a third leave, the engine stops", some(3.0, 0.33, _leaves)),
+    Scenario("a third leave, the engine runs on", some(3.0, 0.33, _leaves_unseen)),
+    Scenario("never at rest", poisson(3.0, start=-10.0)),
 ]
+"""What requests are like; the device and how it is read are the usual."""
+
+DEVICES = [
+    Scenario("as above, at 3 a second", poisson(3.0)),
+    Scenario("counter moves every 100 ms", poisson(3.0), Sampling(update=0.1)),
+    Scenario("one sample in five is missing", poisson(3.0), Sampling(missed=0.2)),
+    Scenario("no counter, power only", poisson(3.0), Sampling(counter=False)),
+    Scenario("two devices", poisson(3.0), devices=2),
+    Scenario("throttled at 330 W", some(3.0, 0.1, _long), chip=Chip(cap_watts=330.0)),
+    Scenario("30 % dearer at full load", some(3.0, 0.1, _long), chip=Chip(curve=0.3)),
+    Scenario("prompts whole, decodes wait", some(3.0, 0.1, _long), chip=Chip(chunk=100_000)),
+    Scenario("3 tokens guessed a step", some(3.0, 1.0, _guessed), chip=Chip(drafts=3)),
+]
+"""What the device and the engine are like."""
+
+SPARSE = Sampling(period=15.0, jitter=0.5, missed=0.02, update=1.0)
+VERSIONS = [
+    Scenario("one model, 1 a second", poisson(1.0), SPARSE, seconds=3600),
+    Scenario("one model, bursts of 40", bursts, SPARSE, seconds=3600),
+    Scenario("two models, one with long prompts", some(3.0, 0.1, _long), SPARSE, seconds=1800),
+    Scenario("two models, rare requests", some(0.1, 0.3, _long), SPARSE, seconds=7200),
+    Scenario(
+        "the same every 30 s", some(0.1, 0.3, _long), replace(SPARSE, period=30.0), seconds=7200
+    ),
+]
+"""As an exporter is read."""

@@ -94,12 +94,13 @@ class Seen:
         yield request.at, self._asked
         if request.stream:
             sent = 0.0
-            for first in range(0, len(request.tokens), request.tokens_a_chunk):
-                last = min(first + request.tokens_a_chunk, len(request.tokens)) - 1
-                if request.tokens[last] > request.left_at:
+            for number, at in enumerate(request.tokens, 1):
+                if at > request.left_at:
                     break
-                sent = max(sent, request.tokens[last] + dice.expovariate(1 / 0.0005))
-                yield sent, self._output(sent)
+                whole = number % request.tokens_a_chunk == 0 or number == len(request.tokens)
+                if whole and (number == len(request.tokens) or request.tokens[number] > at):
+                    sent = max(sent, at + dice.expovariate(1 / 0.0005))
+                    yield sent, self._output(sent)
         if request.left_at < math.inf:
             end = request.left_at
             if not request.runs_on and request.done_at < math.inf:

@@ -42,6 +42,12 @@ class Chip:
     leakage: float = 0.05
     noise: float = 0.03
     calm_watts: float = 35.0
+    cap_watts: float = math.inf
+    """Above it the clocks go down: a step takes longer, and its energy is what the cap allows."""
+    curve: float = 0.0
+    """By how much more a token costs where arithmetic is all that counts: higher voltage."""
+    drafts: int = 0
+    """Tokens that are guessed in each step, of which a request's own share comes true."""
 
 
 @dataclass
@@ -59,6 +65,8 @@ class Request:
     tokens_a_chunk: int = 1
     leaves_after: float = math.inf
     """Seconds after which the client leaves."""
+    guessed: float = 0.6
+    """How likely a guess comes true, where the engine guesses."""
     runs_on: bool = False
     """The engine goes on all the same, and nobody sees when it ends."""
     joules: float = 0.0
@@ -115,6 +123,7 @@ class Engine:
     def __init__(self, chip: Chip, device: Device) -> None:
         self._chip = chip
         self._device = device
+        self._dice = random.Random(5)
         self.now = 0.0
 
     def run(self, requests: list[Request], until: float) -> None:
@@ -157,7 +166,7 @@ class Engine:
             if request.computed < request.prompt:
                 tokens = min(room, request.prompt - request.computed)
             else:
-                tokens = min(room, 1)
+                tokens = min(room, 1 + chip.drafts)
             if tokens:
                 chunks.append((request, tokens))
                 room -= tokens
@@ -174,8 +183,11 @@ class Engine:
             + context * chip.cache_bytes * chip.byte_joules
             for (_, tokens), context in zip(chunks, cached, strict=True)
         ]
+        costlier = 1 + chip.curve * min(1.0, arithmetic / seconds)
+        shared, own = shared * costlier, [joules * costlier for joules in own]
         joules = shared + sum(own)
-        self.now += seconds
+        over = self._device.background(self.now) + joules / seconds - chip.cap_watts
+        self.now += seconds * (1 + max(0.0, over) / chip.cap_watts)
         factor = self._device.spend(self.now, joules) / joules
         for (request, tokens), mine in zip(chunks, own, strict=True):
             request.joules += factor * (mine + shared / len(chunks))
@@ -184,5 +196,13 @@ class Engine:
                 if request.computed < request.prompt:
                     continue
             request.tokens.append(self.now)
+            if len(request.tokens) > 1:
+                for _ in range(tokens - 1):
+                    if not self._guesses(request):
+                        break
+                    request.tokens.append(self.now)
             if len(request.tokens) >= request.output:
                 request.done_at = self.now
+
+    def _guesses(self, request: Request) -> bool:
+        return len(request.tokens) < request.output and self._dice.random() < request.guessed

@@ -18,7 +18,7 @@ def taught(model: WorkModel, blocks: int, seed: int = 1, noise: float = 0.0) -> 
         decode = steps * dice.randrange(1, 60)
         context = decode * dice.uniform(0.2, 4)
         joules = PREFILL * prefill + DECODE * decode + CONTEXT * context + STEP * steps
-        model.add(joules * (1 + dice.gauss(0, noise)), 1.0, (prefill, decode, context, steps))
+        model.add(joules * (1 + dice.gauss(0, noise)), 1.0, (prefill, decode, context, steps), 0.0)
 
 
 def test_what_each_kind_of_work_costs_is_found() -> None:
@@ -46,7 +46,7 @@ def test_an_outlier_hardly_moves_it() -> None:
     model = WorkModel()
     taught(model, 100, noise=0.02)
     before = model.joules_each
-    model.add(60_000.0, 1.0, (100.0, 500.0, 500.0, 50.0))
+    model.add(60_000.0, 1.0, (100.0, 500.0, 500.0, 50.0), 0.0)
     taught(model, 5, seed=2, noise=0.02)
     assert model.joules_each == pytest.approx(before, rel=0.15)
 
@@ -58,7 +58,7 @@ def test_it_follows_a_device_that_changes() -> None:
     dice = random.Random(3)
     for _ in range(4000):
         steps = dice.uniform(20, 130)
-        model.add(3 * STEP * steps, 1.0, (0.0, 0.0, 0.0, steps))
+        model.add(3 * STEP * steps, 1.0, (0.0, 0.0, 0.0, steps), 0.0)
     assert model.joules_each[3] == pytest.approx(3 * STEP, rel=0.1)
 
 
@@ -68,7 +68,7 @@ def test_no_kind_of_work_gives_energy_back() -> None:
     dice = random.Random(4)
     for _ in range(100):
         prefill, steps = dice.uniform(0, 9000), dice.uniform(20, 130)
-        model.add(STEP * steps - 0.001 * prefill, 1.0, (prefill, 0.0, 0.0, steps))
+        model.add(STEP * steps - 0.001 * prefill, 1.0, (prefill, 0.0, 0.0, steps), 0.0)
     assert model.joules_each[0] == 0.0
     assert min(model.joules_each) >= 0
 
@@ -79,7 +79,7 @@ def test_what_always_comes_together_is_told_with_a_great_error() -> None:
     dice = random.Random(5)
     for _ in range(100):
         steps = dice.uniform(50, 100)
-        model.add(1.7 * steps, 1.0, (0.0, steps, 0.0, steps))
+        model.add(1.7 * steps, 1.0, (0.0, steps, 0.0, steps), 0.0)
     prefill, decode, _, step = model.estimates()
     assert prefill is None
     assert decode is not None
@@ -104,25 +104,52 @@ def test_its_residual_is_how_far_it_was_off() -> None:
     assert model.residual.value == pytest.approx(0.08, abs=0.02)  # mean of a normal's size
 
 
-def test_idle_power_is_a_low_quantile_of_whole_seconds() -> None:
+def test_idle_power_is_the_middle_of_whole_seconds_of_rest() -> None:
     """Lumps of the counter do not show in it, and seconds of unseen work hardly."""
     idle = IdlePower()
     for number in range(200):
         idle.add(20_000 if number % 2 else 0, 0.1)
     assert idle.watts == pytest.approx(100.0)
-    for _ in range(50):
+    for _ in range(90):
         idle.add(40_000, 0.1)
     assert idle.watts == pytest.approx(100.0)
     assert idle.estimate is not None
 
 
-def test_idle_power_is_not_known_before_three_seconds_of_rest() -> None:
-    """Of one piece each: moments between requests are no rest."""
+def test_idle_power_is_not_known_before_three_seconds_of_one_rest() -> None:
+    """Moments between requests are none, nor is the first second, of high clocks."""
     idle = IdlePower()
     for _ in range(100):
         idle.add(10_000, 0.1)
         idle.broken()
-    assert idle.watts is None
-    for _ in range(30):
+    for _ in range(10):
+        idle.add(50_000, 0.1)
+    for _ in range(29):
         idle.add(10_000, 0.1)
+    assert idle.watts is None
+    idle.add(10_000, 0.1)
     assert idle.watts == pytest.approx(100.0)
+
+
+def test_where_there_is_no_rest_idle_power_is_fitted_if_it_can_be() -> None:
+    """Of intervals that are at work for a part of their time."""
+    model = WorkModel()
+    dice = random.Random(6)
+    for _ in range(100):
+        steps = dice.uniform(5, 120)
+        model.add(15 * (90.0 + STEP * steps), 15.0, (0.0, 0.0, 0.0, 15 * steps), None)
+    assert model.idle_watts is not None
+    assert model.idle_watts.value == pytest.approx(90.0, rel=0.02)
+    assert model.joules_each[3] == pytest.approx(STEP, rel=0.02)
+
+
+def test_where_work_never_changes_idle_power_is_not_made_up() -> None:
+    """A step every 10 ms all the time: it may be idle power as well as work."""
+    model = WorkModel()
+    dice = random.Random(7)
+    for _ in range(100):
+        steps = dice.gauss(100, 0.5)
+        joules = 90.0 + STEP * steps + dice.gauss(0, 5)
+        model.add(joules, 1.0, (0.0, 0.0, 0.0, steps), None)
+    assert model.idle_watts is None
+    assert model.joules_each[3] == pytest.approx(STEP + 0.9, rel=0.02)

@@ -21,7 +21,7 @@ _FASTEST = 0.75
 class Rates:
     """Of one model; `None`: not learned yet."""
 
-    __slots__ = ("_fastest", "_prefills", "_ratios", "_seen", "seconds_a_token")
+    __slots__ = ("_fastest", "_prefills", "_ratios", "_seen", "_wholes", "seconds_a_token")
 
     def __init__(self) -> None:
         self._ratios: dict[str, tuple[float, float]] = {}
@@ -29,6 +29,8 @@ class Rates:
         """When the first output was there, when the request was, and how long its prompt is."""
         self._seen = 0
         self._fastest: float | None = None
+        self._wholes = [0.0] * 5
+        """Of answers that are no streams: sums of pp, pn, nn, pt, nt of prompt, output, seconds."""
         self.seconds_a_token: float | None = None
         """Lately, of a stream."""
 
@@ -46,8 +48,13 @@ class Rates:
             self._seen += 1
             if self._fastest is None or self._seen % _EVERY == 0:
                 self._fastest = _fastest(self._prefills) or self._fastest
-        if (seconds := exchange.time_per_output_token) is not None:
-            known = self.seconds_a_token
+        if not exchange.stream and output and 0 < begin_ns < exchange.stop_ns:
+            seconds = (exchange.stop_ns - begin_ns) / 1e9
+            pairs = (computed, computed), (computed, output), (output, output)
+            sums = [*(a * b for a, b in pairs), computed * seconds, output * seconds]
+            self._wholes = [_FADE * a + b for a, b in zip(self._wholes, sums, strict=True)]
+        if (per_token := exchange.time_per_output_token) is not None:
+            seconds, known = per_token, self.seconds_a_token
             self.seconds_a_token = seconds if known is None else known + (seconds - known) / 8
 
     def _ratio(self, name: str, tokens: int, of: int) -> None:
@@ -58,6 +65,19 @@ class Rates:
     def tokens_a_second(self) -> float | None:
         """Of prompts, while nothing else holds them up."""
         return self._fastest
+
+    def seconds_each(self) -> tuple[float, float] | None:
+        """Seconds for a token of a prompt and of output where no stream tells: what fits the
+        times of whole answers best. None: there were none.
+        """
+        pp, pn, nn, pt, nt = self._wholes
+        if nn <= 0:
+            return None
+        det = pp * nn - pn * pn
+        prompt = (pt * nn - nt * pn) / det if det > 1e-9 * pp * nn else 0.0
+        prompt = max(0.0, prompt)
+        output = (nt - pn * prompt) / nn
+        return prompt, max(0.0, output)
 
     def prompt_of(self, size: int) -> float:
         """Tokens in a request of so many bytes."""

@@ -14,6 +14,7 @@ from sidelight_sidecar.observer.energy.idle import IdlePower
 from sidelight_sidecar.observer.energy.intervals import Interval
 from sidelight_sidecar.observer.energy.model import WorkModel
 from sidelight_sidecar.observer.energy.shares import shares
+from sidelight_sidecar.observer.energy.told import Estimate
 from sidelight_sidecar.observer.energy.totals import Totals
 from sidelight_sidecar.observer.energy.track import Done, Track
 
@@ -57,15 +58,21 @@ class Settler:
         self._totals.settled.idle_mj += idle
         self._totals.settled.unowned_mj += interval.millijoules - idle
 
+    @property
+    def idle_power(self) -> Estimate | None:
+        """As measured at rest, else as fitted; None: not known."""
+        return self.idle.estimate or self.model.idle_watts
+
     def _idle_mj(self, interval: Interval) -> int:
-        watts = self.idle.watts or 0.0
+        estimate = self.idle_power
+        watts = estimate.value if estimate is not None else 0.0
         span_ns = interval.until_ns - interval.since_ns
         return min(interval.millijoules, round(watts * span_ns / 1e6))
 
     def _quiet(self, interval: Interval) -> None:
         """Nothing was in flight."""
         idle = self._idle_mj(interval)
-        if self.idle.watts is None or interval.millijoules <= CALM * idle:
+        if self.idle_power is None or interval.millijoules <= CALM * idle:
             idle = interval.millijoules
         if not interval.uncovered_ns:
             seconds = (interval.until_ns - interval.since_ns) / 1e9
@@ -83,8 +90,8 @@ class Settler:
             steps += done.steps
             present_ns += done.present_ns
         if present_ns and not interval.uncovered_ns:
-            above = interval.millijoules / 1000 - (self.idle.watts or 0.0) * span_ns / 1e9
-            self.model.add(above, span_ns / 1e9, (prefill, decode, context, steps))
+            joules, work = interval.millijoules / 1000, (prefill, decode, context, steps)
+            self.model.add(joules, span_ns / 1e9, work, self.idle.watts)
         else:
             self.model.broken()
         idle = self._idle_mj(interval)
@@ -95,7 +102,7 @@ class Settler:
         for (track, done), part in zip(ran.items(), parts, strict=True):
             track.settled_mj += part
             if sparse:
-                track.sparse_mj += part
+                track.sparse_ns += done.present_ns
             if covered:
                 track.covered_ns += done.present_ns
             sums = models.get(track.model)

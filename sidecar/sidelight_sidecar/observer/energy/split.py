@@ -41,7 +41,7 @@ _AT_ONCE = 2048
 """Intervals, times exchanges in them, of one step: some 5 ms."""
 _COVERED = 0.95
 _SPARSE = 0.1
-"""A share of which more than a tenth is from long intervals is none."""
+"""A share of which more than a tenth of the time is in long intervals is none."""
 
 
 class EnergySplit(Consumer):
@@ -193,10 +193,10 @@ class EnergySplit(Consumer):
     def _expected(self, track: Track) -> int:
         """What the model of work says of all that it did."""
         prefill, decode, context, step = self._settler.model.joules_each
-        tokens, later, with_context = track.work()
+        tokens, later, with_context, steps = track.work()
         whole_ns = track.end_ns - track.begin_ns
         together = track.virtual * 1e9 / whole_ns if whole_ns > 0 else 1.0
-        steps = later * min(1.0, together)
+        steps *= min(1.0, together)
         return round(
             1000 * (prefill * tokens + decode * later + context * with_context + step * steps)
         )
@@ -282,7 +282,7 @@ class EnergySplit(Consumer):
         share = track.share
         share.millijoules = track.settled_mj
         covered = track.covered_ns >= _COVERED * track.computing_ns
-        dense = track.sparse_mj <= _SPARSE * track.settled_mj
+        dense = track.sparse_ns <= _SPARSE * track.computing_ns
         known = covered and dense and self._settled_ns >= track.end_ns
         share.quality = Quality.SETTLED if known else Quality.NONE
         self._totals.ended(track.model, track.outcome, track.settled_mj)
@@ -307,7 +307,7 @@ class EnergySplit(Consumer):
             level=self._level(),
             integrated=self._integrated,
             residual=model.residual,
-            fitted=Fitted(self._settler.idle.estimate, prefill, decode, context, step),
+            fitted=Fitted(self._settler.idle_power, prefill, decode, context, step),
             unbalanced_mj=unbalanced(total),
             uncovered_seconds=self._totals.uncovered_ns / 1e9,
         )

@@ -43,10 +43,10 @@ class Track:
 
     __slots__ = (
         "_base", "_before", "_carry", "_cells", "_decode_end_ns", "_max_cells", "_outputs",
-        "_per_arrival", "_per_ns", "_prefill_per_ns", "_prompt", "_start_output", "_step_ns",
-        "_told", "begin_ns", "compute_ns", "covered_ns", "end_ns", "exchange", "first_ns", "model",
-        "operation", "outcome", "over", "settled_mj", "share", "sparse_mj", "tokens_in",
-        "tokens_out", "virtual",
+        "_per_arrival", "_per_ns", "_per_step", "_prefill_per_ns", "_prompt", "_start_output",
+        "_step_ns", "_told", "begin_ns", "compute_ns", "covered_ns", "end_ns", "exchange",
+        "first_ns", "model", "operation", "outcome", "over", "settled_mj", "share", "sparse_ns",
+        "tokens_in", "tokens_out", "virtual",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, step_ns: int, max_cells: int) -> None:
@@ -66,8 +66,8 @@ class Track:
         self.covered_ns = 0.0
         """How long of its computing the energy is known."""
         self.settled_mj = 0
-        self.sparse_mj = 0
-        """Of it, what is of long intervals."""
+        self.sparse_ns = 0.0
+        """How long of its computing is in long intervals."""
         self.tokens_in = self.tokens_out = 0.0
         self.virtual = 0.0
         """Seconds of its time, each divided by how many were in flight."""
@@ -81,6 +81,7 @@ class Track:
         self._decode_end_ns = 0
         self._before = self._prompt = self._outputs = self._start_output = 0.0
         self._per_arrival = self._per_ns = self._prefill_per_ns = 0.0
+        self._per_step = 1.0
 
     def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Put arrivals into cells; the last gap ends at the last output."""
@@ -133,6 +134,7 @@ class Track:
         output = exchange.output_tokens
         if output is None:
             output = exchange.tokenized_output
+        self._per_step = max(rates.output_of(1), 1e-3)
         self._outputs = rates.output_of(exchange.events) if output is None else float(output)
         if not exchange.has_output and output is None:
             self._outputs = 0.0
@@ -168,17 +170,7 @@ class Track:
     def _read_whole(self, exchange: Exchange, rates: Rates) -> None:
         """An answer that came all at once, or not at all."""
         span_ns = self.end_ns - self.begin_ns
-        prefill_ns = self._prefill_ns(exchange, rates)
-        times = exchange.engine_times
-        decode_ns = 0
-        if self._outputs > 1:
-            decode_ns = span_ns - prefill_ns if prefill_ns < span_ns else span_ns // 2
-            if times is not None and times.decode_ns is not None:
-                decode_ns = times.decode_ns
-            elif rates.seconds_a_token is not None:
-                decode_ns = round((self._outputs - 1) * rates.seconds_a_token * 1e9)
-        if not exchange.generating or (not decode_ns and rates.tokens_a_second is None):
-            prefill_ns = span_ns - decode_ns
+        prefill_ns, decode_ns = self._parts_ns(exchange, rates, span_ns)
         if prefill_ns + decode_ns > span_ns:
             decode_ns = round(span_ns * (decode_ns / (prefill_ns + decode_ns)))
             prefill_ns = span_ns - decode_ns
@@ -193,14 +185,29 @@ class Track:
             most = (rates.tokens_a_second or float("inf")) * span_ns / 1e9
             self._prompt = min(self._prompt, most)
 
+    def _parts_ns(self, exchange: Exchange, rates: Rates, span_ns: int) -> tuple[int, int]:
+        """How long its prompt and its output took, if nothing else held them up."""
+        if not exchange.generating or self._outputs <= 1:
+            return (span_ns if rates.tokens_a_second is None else self._prompt_ns(rates)), 0
+        times, later = exchange.engine_times, self._outputs - 1
+        if times is not None and times.decode_ns is not None:
+            return times.prefill_ns or 0, times.decode_ns
+        if rates.seconds_a_token is not None and rates.tokens_a_second is not None:
+            return self._prompt_ns(rates), round(later * rates.seconds_a_token * 1e9)
+        prompt, output = rates.seconds_each() or (0.0, span_ns / 1e9 / later)
+        return round(prompt * self._prompt * 1e9), round(output * later * 1e9)
+
+    def _prompt_ns(self, rates: Rates) -> int:
+        speed = rates.tokens_a_second
+        return round(self._prompt / speed * 1e9) if speed is not None else 0
+
     def _prefill_ns(self, exchange: Exchange, rates: Rates) -> int:
         times = exchange.engine_times
         if times is not None and times.prefill_ns is not None:
             return times.prefill_ns
-        speed = rates.tokens_a_second
-        if speed is None:
-            return max(0, (exchange.first_output_ns or self.end_ns) - self.begin_ns)
-        return round(self._prompt / speed * 1e9)
+        if rates.tokens_a_second is None:
+            return max(0, exchange.first_output_ns - self.begin_ns)
+        return self._prompt_ns(rates)
 
     def resolve(self, outcome: Outcome) -> None:
         """It is over and counted: its exchange, and what that holds, is let go."""
@@ -215,10 +222,11 @@ class Track:
         """From the beginning of its prompt to its last output."""
         return max(0, self._decode_end_ns - self.compute_ns)
 
-    def work(self) -> tuple[float, float, float]:
-        """All of it: prefill tokens, decode tokens, and those times thousands before them."""
+    def work(self) -> tuple[float, float, float, float]:
+        """All of it: prefill tokens, decode tokens, those times thousands before them, steps."""
         decode = self._outputs - self._start_output
-        return self._prompt, decode, decode * (self._before + self._outputs / 2) / 1000
+        context = decode * (self._before + self._outputs / 2) / 1000
+        return self._prompt, decode, context, self._told or decode / self._per_step
 
     @property
     def _cells_end_ns(self) -> int:
@@ -227,7 +235,7 @@ class Track:
     # --- what it did ------------------------------------------------------------------------
     def did(self, since_ns: int, until_ns: int, done: Done) -> float:
         """Add to `done` what it did between two steps of the grid, both within its flight at least
-        in part; give how many tokens it decoded.
+        in part; give how many steps of decoding it was in.
         """
         end_ns, first_ns = self._decode_end_ns, self.first_ns
         if first_ns <= since_ns and until_ns <= end_ns <= self.end_ns:  # as most of the time
@@ -247,7 +255,8 @@ class Track:
                 done.prefill += span_ns * self._prefill_per_ns
             if until_ns <= first_ns:
                 return 0.0
-        decode = self._decoded(since_ns, until_ns)
+        arrivals, tokens = self._decoded(since_ns, until_ns)
+        decode = arrivals * self._per_arrival + tokens
         part = ((since_ns + until_ns) / 2 - first_ns) / ((end_ns - first_ns) or 1)
         part = min(part, 1.0)
         done.decode += decode
@@ -256,10 +265,11 @@ class Track:
             done.context += decode * (self._before + self._outputs * part) / 1000
         else:
             done.context += decode * self._before / 1000
-        return decode
+        return arrivals + tokens / self._per_step
 
-    def _decoded(self, since_ns: int, until_ns: int) -> float:
-        decode = 0.0
+    def _decoded(self, since_ns: int, until_ns: int) -> tuple[float, float]:
+        """Arrivals that are in cells, and tokens of which only the time is known."""
+        arrivals = tokens = 0.0
         uniform_ns = self.first_ns
         if self._told:
             base, step_ns = self._base, self._step_ns
@@ -267,16 +277,15 @@ class Track:
             high = until_ns // step_ns - base
             cells = self._cells
             if high - low == 1:
-                decode = cells[low] if 0 <= low < len(cells) else 0.0
+                arrivals = cells[low] if 0 <= low < len(cells) else 0.0
             else:
-                decode = sum(cells[max(0, low) : max(0, high)])
-            decode *= self._per_arrival
+                arrivals = sum(cells[max(0, low) : max(0, high)])
             uniform_ns = self._cells_end_ns
         if self._per_ns:
             span = min(until_ns, self._decode_end_ns) - max(since_ns, uniform_ns)
             if span > 0:
-                decode += span * self._per_ns
-        return decode
+                tokens = span * self._per_ns
+        return arrivals, tokens
 
 
 def _refused(exchange: Exchange) -> bool:
