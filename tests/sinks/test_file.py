@@ -4,9 +4,12 @@ import asyncio
 import hashlib
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome
 from sidelight_sidecar.capture.sinks.file import GROWING, SUFFIX, FileSettings, FileSink
@@ -138,7 +141,7 @@ def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path):
 
 
 def test_what_a_crash_left_growing_is_ended_and_not_written_behind(tmp_path: Path):
-    """A half-written frame stays alone in its file."""
+    """What is half written of it goes, so that every reader takes the file."""
     first = FileSink("file", tmp_path, FileSettings(), Clock())
     send(first, b"one")
     (growing,) = files(tmp_path)
@@ -152,4 +155,26 @@ def test_what_a_crash_left_growing_is_ended_and_not_written_behind(tmp_path: Pat
     send(FileSink("file", tmp_path, FileSettings(), later), b"two")
     ended, grows = files(tmp_path)
     assert ended.name == growing.name.removesuffix(GROWING)
+    assert zstd.decompress(ended.read_bytes()) == b"one\n"
     assert zstd.decompress(grows.read_bytes()) == b"two\n"
+
+
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=4), st.data())
+def test_of_a_file_that_was_cut_anywhere_the_whole_batches_are_left(
+    batches: list[bytes], data: st.DataObject
+):
+    """Within a head, within a block, between two frames; one without any is gone."""
+    frames = [zstd.compress(batch) for batch in batches]
+    whole = b"".join(frames)
+    cut = data.draw(st.integers(0, len(whole)))
+    ends = [sum(map(len, frames[:count])) for count in range(len(frames) + 1)]
+    left = max(end for end in ends if end <= cut)
+    with TemporaryDirectory() as name:
+        path = Path(name) / f"0{SUFFIX}{GROWING}"
+        path.write_bytes(whole[:cut])
+        send(FileSink("file", Path(name), FileSettings(), Clock()), b"new")
+        ended = path.with_suffix("")
+        assert ended.exists() == bool(left)
+        if left:
+            expected = b"".join(batches[: ends.index(left)])
+            assert zstd.decompress(ended.read_bytes()) == expected

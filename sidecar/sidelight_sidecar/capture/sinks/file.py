@@ -2,7 +2,8 @@
 
 Rules:
 1. Each batch is a whole zstd frame, written in one go: `zstdcat` reads all files, and a crash
-   costs at most the batch that was being written, which comes again.
+   costs at most the batch that was being written, which comes again; what there is of it is cut
+   off.
 2. A file has a name of its time and ends as `.jsonl.zst`; the one that grows ends as `.open`, so
    who collects files takes whole ones.
 3. A directory has one owner, by a lock: the process before this one may still be writing.
@@ -14,6 +15,7 @@ Rules:
 import asyncio
 import contextlib
 import errno
+import mmap
 import os
 import shutil
 import threading
@@ -157,7 +159,10 @@ class FileSink:
 
     def _end_files_of_before(self) -> None:
         for path in self._directory.glob(f"*{SUFFIX}{GROWING}"):
-            path.rename(path.with_suffix(""))
+            if _cut_to_whole_frames(path):
+                path.rename(path.with_suffix(""))
+            else:
+                path.unlink()
 
     def _make_room(self, size: int) -> None:
         files = sorted(self._directory.glob(f"*{SUFFIX}"))
@@ -169,3 +174,33 @@ class FileSink:
             taken -= oldest.stat().st_size
             oldest.unlink()
             self.deleted += 1
+
+
+def _cut_to_whole_frames(path: Path) -> int:
+    """What a kill left half written goes, for no reader takes a file that ends within a frame; the
+    bytes that are left.
+    """
+    size = path.stat().st_size
+    if not size:
+        return 0
+    with (
+        path.open("r+b", buffering=0) as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        whole = _whole_frames(data)
+        if whole < size:
+            file.truncate(whole)
+    return whole
+
+
+def _whole_frames(data: mmap.mmap) -> int:
+    """Bytes of the whole frames at the start."""
+    at = 0
+    with memoryview(data) as view:
+        while at < len(view):
+            with view[at:] as rest:
+                try:
+                    at += zstd.get_frame_size(rest)
+                except zstd.ZstdError:
+                    break
+    return at
