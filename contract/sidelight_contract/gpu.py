@@ -149,6 +149,13 @@ class Energy(msgspec.Struct, omit_defaults=True):
     requests: int = 0
     """Requests that have a share."""
 
+    @property
+    def shared_out_mj(self) -> int:
+        """What is shared out: of the same time as the tokens, which those of open intervals are not
+        among.
+        """
+        return self.device_mj - self.open_mj
+
     def merge(self, other: "Energy") -> None:
         """Add all of `other`."""
         for name in Energy.__struct_fields__:

@@ -145,6 +145,46 @@ def test_a_versions_figures_have_units_and_three_digits() -> None:
     )  # fmt: skip
 
 
+def test_tokens_are_held_against_the_joules_of_their_own_time() -> None:
+    """What is not shared out yet has tokens that are not counted yet: in its first minutes a
+    version would seem twice as hungry as it is.
+    """
+    energy = Energy(device_mj=12_000, idle_mj=3_000, requests_mj=3_000, open_mj=6_000)
+    energy.output_tokens = 12
+    found = gpu_status([member("a", seen(energy=energy))])
+    assert found is not None
+    assert (found.energy, found.idle_energy) == ("12.0J", "50.0%")
+    assert (found.tokens_per_joule, found.joules_per_token) == ("2.00", "0.500")
+    nothing = gpu_status([member("a", seen(energy=Energy(device_mj=9, open_mj=9)))])
+    assert nothing is not None
+    assert (nothing.energy, nothing.tokens_per_joule, nothing.idle_energy) == ("0.00900J", "", "")
+
+
+def test_figures_that_have_hardly_moved_are_not_written_again() -> None:
+    """Idle devices take 71.2 W, then 70.9: no status is rewritten for that, nor for what they add
+    to their counters, and drift is seen all the same.
+    """
+    first = judge(member("a", seen(power_watts=mean(71.2)))).status
+    body = model_body()
+    body["status"] = first.model_dump(mode="json", by_alias=True)
+    shown = []
+    for round_ in range(60):
+        report = seen(
+            power_watts=mean(70.9 + round_ % 2), utilization=mean(0.8763),
+            energy=Energy(device_mj=12_000_000 + 10_000 * round_, idle_mj=3_000_000),
+        )  # fmt: skip
+        status = judge(member("a", report), model=parse_model(body)).status
+        body["status"] = status.model_dump(mode="json", by_alias=True)
+        shown.append(status.versions[0].gpu)
+    assert {gpu.power for gpu in shown} == {"71.2W"}
+    assert {gpu.utilization for gpu in shown} == {"87.2%"}
+    assert [gpu.energy for gpu in shown[-1:]] == ["12.6kJ"]
+    assert len({gpu.energy for gpu in shown}) == 3
+    last = judge(member("a", seen(utilization=mean(0.95))), model=parse_model(body)).status
+    assert last.versions[0].gpu is not None
+    assert last.versions[0].gpu.utilization == "95.0%"
+
+
 def test_a_pod_that_tells_nothing_is_counted_and_changes_no_figure() -> None:
     """Half a version's GPUs may be unseen."""
     (version,) = judge(member("a", seen()), member("b", unseen("GPUStale"))).status.versions

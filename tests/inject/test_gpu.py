@@ -32,6 +32,7 @@ NVML = {"source": "NVML"}
 UNSAFE = {"source": "NVML", "nvml": {"unsafeVisibleAll": True}}
 CONSENT = InjectionSettings(SETTINGS.sidecar_image, allow_unsafe_visible_all=True)
 CLAIM = [{"name": "gpus", "resourceClaimTemplateName": "gpu"}]
+PLUGIN = {"limits": {"nvidia.com/gpu": "1"}}
 UUID = "GPU-5ba1e000-0000-4000-8000-000000000001"
 MIG = "MIG-5ba1e000-0000-5000-8000-000000000002"
 
@@ -132,7 +133,7 @@ def test_without_a_claim_the_pod_is_injected_and_the_record_says_why_nothing_is_
 
 def test_all_devices_take_the_installations_consent() -> None:
     """The resource alone gets what it would get without asking, and the record says so."""
-    body = pod(engine(), runtimeClassName="nvidia")
+    body = pod(engine(resources=PLUGIN), runtimeClassName="nvidia")
     refused = decided(body, UNSAFE, by=SETTINGS)
     assert sidecar_of(refused) == sidecar_of(decided(body, NVML, by=SETTINGS))
     assert recorded(refused)[0] == Reason.VISIBLE_ALL_NOT_ALLOWED
@@ -146,12 +147,21 @@ def test_all_devices_take_the_installations_consent() -> None:
                                      "runtimeClassName nvidia")  # fmt: skip
 
 
+def test_a_pod_without_a_gpu_is_not_shown_those_of_others() -> None:
+    """On a node with a single device that would pass for the pod's."""
+    decision = decided(pod(engine(), runtimeClassName="nvidia"), UNSAFE)
+    found = environment(sidecar_of(decision))
+    assert found["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert "NVIDIA_DRIVER_CAPABILITIES" not in found
+    assert recorded(decision) == ("", "the pod asks for no GPU, so its sidecar sees none")
+
+
 @pytest.mark.parametrize("runtime", [None, "nvidia", "kata"])
 def test_the_pods_runtime_class_and_other_containers_stay_as_they_are(runtime: str | None) -> None:
     """It is the whole pod's: with it, images of CUDA would gain every device of the node."""
     spec = {"runtimeClassName": runtime} if runtime else {}
     cuda = {"name": "helper", "image": "nvidia/cuda:13.0.1-base-ubuntu24.04"}
-    body = pod(engine(), cuda, **spec)
+    body = pod(engine(resources=PLUGIN), cuda, **spec)
     after = patched(decided(body, UNSAFE))
     assert after["spec"].get("runtimeClassName") == runtime
     plain = patched(decided(body, {}))
@@ -178,7 +188,8 @@ def test_a_claim_is_shared_rather_than_all_devices_shown() -> None:
 )  # fmt: skip
 def test_uuids_of_the_engines_environment_are_told(value: str, told: str | None) -> None:
     """All of them are, or none: a list that is known in part would leave devices out."""
-    body = pod(engine(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "value": value}]))
+    env = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": value}]
+    body = pod(engine(env=env, resources=PLUGIN))
     found = environment(sidecar_of(decided(body, UNSAFE)))
     assert found.get(GPU_UUIDS_VARIABLE) == told
 

@@ -38,6 +38,7 @@ from sidelight_operator.controller.models import Model, format_time
 from sidelight_operator.controller.objectives import Objectives
 from sidelight_operator.controller.pods import PodView, Refusal
 from sidelight_operator.controller.rollout import RolloutPlan
+from sidelight_operator.controller.steady import steady_versions
 from sidelight_operator.controller.versions import Versions, versions_of
 
 STARTING = timedelta(minutes=2)
@@ -181,11 +182,12 @@ def _versions(
 ) -> list[VersionStatus]:
     """Those of this round, and those that it does not tell of any more."""
     before = versions_before(model)
+    shown = steady_versions(versions.shown, before)
     if model.spec is None:  # then no pod was looked for
-        return with_untold(before, versions.shown, versions.names, None, now)
+        return with_untold(before, shown, versions.names, None, now)
     if model.spec.slo is None:
         before = [version.model_copy(update={"slo": []}) for version in before]
-    return with_untold(before, versions.shown, versions.names, frozenset(unheard), now)
+    return with_untold(before, shown, versions.names, frozenset(unheard), now)
 
 
 def asks(model: Model, pod: PodView) -> bool:

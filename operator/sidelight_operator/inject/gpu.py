@@ -76,6 +76,10 @@ def gpu_of(pod: Json, container: Json, gpu: Gpu, settings: InjectionSettings) ->
         which = ", ".join(sorted({str(entry["name"]) for entry in claims}))
         return GpuAccess(asked=True, claims=claims, message=f"device claim {which} is shared")
     if gpu.nvml.unsafe_visible_all and settings.allow_unsafe_visible_all:
+        if not asks_for_gpu(pod["spec"], container):  # whatever it would see is another's
+            return GpuAccess(
+                asked=True, message="the pod asks for no GPU, so its sidecar sees none"
+            )
         return _past_the_account(pod, container)
     if gpu.nvml.unsafe_visible_all:
         return GpuAccess(
@@ -93,6 +97,7 @@ NOT_ALLOWED = (
     "gpu.nvml.unsafeVisibleAll is not allowed by this installation (chart value "
     "gpu.allowUnsafeVisibleAll), and there is no device claim to share"
 )
+_NO_GPU = "the pod asks for no GPU, so its sidecar sees none"
 
 
 def _claims(pod: Json, container: Json, wanted: str) -> Iterator[Json]:
