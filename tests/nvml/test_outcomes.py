@@ -3,11 +3,14 @@
 `Driver.lines` holds every test to the second half: nothing is written to standard error.
 """
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mock_nvml import DEADLINE_SECONDS, Driver, uuid
+from mock_nvml import DEADLINE_SECONDS, Driver, library, uuid
 
 
 def last(node: Driver, *arguments: str) -> dict[str, Any]:
@@ -22,6 +25,25 @@ def test_a_container_without_the_library(node: Driver) -> None:
     said = last(node)
     assert (said["kind"], said["outcome"], said["code"]) == ("end", "library_not_found", 12)
     assert "libnvidia-ml.so.1" in said["text"]
+
+
+def test_a_library_where_the_loader_does_not_look(node: Driver) -> None:
+    """Some platforms mount it beside the loader's path: the bindings, which ask by name, get it."""
+    program = (
+        "from sidelight_sidecar.nvml import library; import pynvml\n"
+        f"library.ELSEWHERE = ('/nowhere', {str(library())!r})\n"
+        "library.open_library(); print(pynvml.nvmlDeviceGetCount())"
+    )
+    environment = {"MOCK_NVML_STATE": str(node.path), "LD_LIBRARY_PATH": ""}
+    ran = subprocess.run(
+        [sys.executable, "-P", "-s", "-c", program],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr) == ("1\n", "")
 
 
 def test_a_library_that_cannot_be_loaded(node: Driver, tmp_path: Path) -> None:
