@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from sidelight_sidecar.capture.ship.aside import MOST_ASIDE, STRIKES, Aside
+from sidelight_sidecar.capture.ship.aside import STRIKES, Aside
 from sidelight_sidecar.capture.ship.policy import Delivery, Outcome, ShipSettings
 from sidelight_sidecar.capture.ship.shipper import FAILS_ALONE, Shipper
 from sidelight_sidecar.capture.spool.queue import Entry, MemorySpool
@@ -66,12 +67,12 @@ class Backend:
 class World:
     """Records that come one a second, and a backend."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, how: ShipSettings = HOW) -> None:
         self.clock = Ticking()
         self.backend = Backend(self.clock)
         self.spool = MemorySpool(["backend"], 1 << 24)
         chance = random.Random(seed).random
-        self.shipper = Shipper(self.backend, self.spool, HOW, self.clock, chance)
+        self.shipper = Shipper(self.backend, self.spool, how, self.clock, chance)
         self.added: list[bytes] = []
 
     def add(self, *records: bytes) -> None:
@@ -165,6 +166,17 @@ async def test_where_no_other_comes_the_one_that_fails_is_kept_and_the_sink_is_d
     assert len(world.backend.tries) < 400
 
 
+async def test_a_sink_to_which_records_are_bytes_sets_none_aside():
+    """Files and objects: after an outage each would be one of its own."""
+    world = World(how=replace(HOW, most_aside=0))
+    world.backend.fails = lambda _: world.clock.time < 1000
+    world.add(*map(good, range(40)))
+    await world.run(1100, lambda _: None)
+    assert world.backend.had == world.added
+    delivered = [records for at, records in world.backend.tries if at >= 1000]
+    assert [len(records) for records in delivered] == [1, 2, 4, 8, 16, 9]
+
+
 async def test_lag_is_told_of_what_is_aside_and_why_it_was_given_up_is_said():
     """It has not arrived."""
     world = World()
@@ -211,8 +223,8 @@ async def test_what_the_spool_lets_go_of_is_lost_and_not_refused():
 
 def test_there_is_a_limit_to_what_is_aside():
     """Numbers alone, but each is tried."""
-    aside = Aside(1.0, 60.0, lambda: 0.0)
-    for number in range(MOST_ASIDE):
+    aside = Aside(HOW, lambda: 0.0)
+    for number in range(HOW.most_aside):
         assert not aside.full
         aside.put(number, 0.0)
     assert aside.full
@@ -222,7 +234,7 @@ def test_there_is_a_limit_to_what_is_aside():
 
 def test_a_strike_needs_others_to_pass_before_and_after():
     """Either alone is what an outage that begins or ends looks like."""
-    aside = Aside(1.0, 1.0, lambda: 0.0)
+    aside = Aside(ShipSettings(most_seconds=1.0), lambda: 0.0)
     aside.put(7, 0.0)
     for number in range(1, 50):
         aside.others_passed()

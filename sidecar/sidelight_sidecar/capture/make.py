@@ -104,7 +104,7 @@ def make_sink(
             settings.max_file_bytes, settings.max_file_seconds, settings.max_bytes
         )
         sink = FileSink(settings.name, places.records / settings.name, bounds)
-        return sink, ShipSettings(linger_seconds=1.0)
+        return sink, ShipSettings(linger_seconds=1.0, most_aside=0)
     if isinstance(settings, ObjectStoreSinkSettings):
         from sidelight_sidecar.capture.sinks import object_store  # noqa: PLC0415
 
@@ -113,6 +113,7 @@ def make_sink(
             most_bytes=min(settings.max_object_bytes, _bytes(spool) // 2),
             linger_seconds=settings.max_object_seconds,
             timeout_seconds=object_store.SEND_SECONDS,
+            most_aside=0,  # else each would be an object, after an outage
         )
         return object_store.ObjectStoreSink(settings.name, settings, secret), how
     if isinstance(settings, KafkaSinkSettings):

@@ -46,10 +46,9 @@ from sidelight_sidecar.records.record import Origin
 
 MAX_BYTES = 4 << 20
 """Default 4 MiB: half a minute of 100 requests a second, at a kilobyte and a half each."""
-HOW = ShipSettings(linger_seconds=0.0)
-"""At once: exporters gather spans for 5 seconds already."""
-MOST_ASIDE = 16
-"""Spans. Default 16: they take of the same room, and an engine's spans are all alike."""
+HOW = ShipSettings(linger_seconds=0.0, most_aside=16)
+"""At once: exporters gather spans for 5 seconds already. Few aside: they take of the same room, and
+an engine's spans are all alike."""
 REFUSALS = 8
 """Refused in a row, a sink is taken to refuse all, and halves are not tried until it takes one.
 Default 8: else each export of 512 spans would be a thousand requests for nothing."""
@@ -93,7 +92,7 @@ class Passing:
         self._transport = transport
         self._clock = clock
         self._policy = ShipPolicy(HOW, chance)
-        self._aside = Aside(HOW.first_seconds, HOW.most_seconds, chance)
+        self._aside = Aside(HOW, chance)
         self._wake = asyncio.Event()
         self._left = TimeLeft(clock)
         self._queue: deque[Waiting] = deque()
@@ -208,7 +207,7 @@ class Passing:
         self._in_a_row += 1
         if first.spans > 1 and self._in_a_row >= TRIES_WHOLE:
             self._halve(first)
-        elif first.spans == 1 and self._policy.open and len(self._set_aside) < MOST_ASIDE:
+        elif first.spans == 1 and self._policy.open and not self._aside.full:
             self._number += 1
             self._set_aside[self._number] = self._ready.popleft()
             self._aside.put(self._number, now)

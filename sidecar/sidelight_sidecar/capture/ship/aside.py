@@ -16,11 +16,11 @@ Rules:
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from sidelight_sidecar.capture.ship.policy import ShipSettings
+
 STRIKES = 6
 """Default 6: half a minute at the least. Of a backend that fails at random, which is worst where it
 fails at every second request, it gives up one in 15,000 of the records that failed alone."""
-MOST_ASIDE = 256
-"""Of one sink. Default 256: with more of them, those behind wait until one is settled."""
 
 
 @dataclass(slots=True)
@@ -38,16 +38,12 @@ class Aside:
     """Of one sink.
 
     Args:
-        first_seconds: the longest wait before one is tried again; doubled each time.
-        most_seconds: the longest of all.
+        settings: how the sink is sent to.
         chance: draws from [0, 1).
     """
 
-    def __init__(
-        self, first_seconds: float, most_seconds: float, chance: Callable[[], float]
-    ) -> None:
-        self._first_seconds = first_seconds
-        self._most_seconds = most_seconds
+    def __init__(self, settings: ShipSettings, chance: Callable[[], float]) -> None:
+        self._settings = settings
         self._chance = chance
         self._suspects: dict[int, _Suspect] = {}
         self._passed = 0
@@ -59,7 +55,7 @@ class Aside:
     @property
     def full(self) -> bool:
         """Whether no other has room."""
-        return len(self._suspects) >= MOST_ASIDE
+        return len(self._suspects) >= self._settings.most_aside
 
     def put(self, number: int, now: float) -> None:
         """It failed alone."""
@@ -129,5 +125,6 @@ class Aside:
 
     def _wait(self, tries: int) -> float:
         """At least half of the longest, so that `STRIKES` are spread over some time."""
-        ceiling = min(self._first_seconds * 2.0 ** min(tries - 1, 30), self._most_seconds)
+        how = self._settings
+        ceiling = min(how.first_seconds * 2.0 ** min(tries - 1, 30), how.most_seconds)
         return ceiling * (0.5 + 0.5 * self._chance())

@@ -63,6 +63,9 @@ class ShipSettings:
     """The longest wait after a first failure; doubled after each. Default 1."""
     most_seconds: float = 60.0
     """The longest wait of all. Default 60: a sink that is back gets its records within a minute."""
+    most_aside: int = 256
+    """Records that failed alone and wait while others go on (`aside.py`). Default 256: with more of
+    them, those behind wait until one is settled. 0: of a sink to which a record is bytes."""
 
 
 class Plan(NamedTuple):

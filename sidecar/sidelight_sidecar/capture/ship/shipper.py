@@ -64,7 +64,7 @@ class Shipper:
         self._settings = settings
         self._clock = clock
         self._policy = ShipPolicy(settings, chance)
-        self._aside = Aside(settings.first_seconds, settings.most_seconds, chance)
+        self._aside = Aside(settings, chance)
         self._wake = asyncio.Event()
         self._left = TimeLeft(clock)
         self._bytes = 0
