@@ -201,17 +201,19 @@ async def test_a_source_that_raises_is_a_mistake_too(monkeypatch: pytest.MonkeyP
 
 
 async def test_the_end_leaves_no_source_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its process is ended with the observer; records that wait for energy are given."""
+    """Its process is ended with the observer; records that wait for energy are given before: who
+    takes them ends at the same time.
+    """
     monkeypatch.setattr(manager_module, "LOOK_SECONDS", 0.001)
     world = World(GpuSettings("NVML"))
-    flushed = []
-    world.pipeline.offers.settling.flush = lambda: flushed.append(1)  # type: ignore[method-assign]
+    running_at_flush = []
+    world.pipeline.offers.settling.flush = lambda: running_at_flush.append(len(world.running))  # type: ignore[method-assign]
     async with asyncio.TaskGroup() as group:
         task = group.create_task(world.manager.run())
         await world.something_runs()
         task.cancel()
     assert world.running == []
-    assert flushed
+    assert running_at_flush[0] == 1
 
 
 def test_a_mistake_in_a_consumer_does_not_touch_a_connection() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from gpu_sidecar import Sidecar, running
 from mock_nvml import Driver, library, uuid
 from prometheus import until
 
+from sidelight_contract.export import ExportSettings
 from sidelight_contract.gpu import GpuSettings
 from sidelight_contract.summary import Summary
+from sidelight_sidecar.coding import zstd
 from sidelight_sidecar.nvml.words import PROCESS_NAME
 from sidelight_sidecar.observer.accelerators.nvml import there
 
@@ -54,6 +58,23 @@ def test_driver_is_read_while_requests_are_served(node: Driver, sidecar: Sidecar
         assert sidecar.metric("sidelight_gpu_energy_unaccounted_joules") == {"": 0}
         assert there(PROCESS_NAME)
     until(lambda: not there(PROCESS_NAME), "no process is left")
+
+
+def test_records_that_wait_for_their_joules_are_not_lost_at_the_end(
+    node: Driver, sidecar: Sidecar, tmp_path: Path
+) -> None:
+    """The sidecar ends right after a request: its record is in the file."""
+    export = msgspec.convert({"sinks": [{"kind": "file", "name": "files"}]}, ExportSettings)
+    sidecar.configure(GpuSettings("NVML"), "nvml", export)
+    records, spool = tmp_path / "records", tmp_path / "spool"
+    with running(sidecar, "--records", str(records), "--spool", str(spool)):
+        until(lambda: sidecar.metric("sidelight_capture_running") == {"": 1}, "it captures")
+        until(lambda: sidecar.metric("sidelight_gpu_power_watts"), "the driver is read")
+        sidecar.ask()
+        until(lambda: sidecar.metric("sidelight_requests_total"), "the request is over")
+    files = sorted(records.glob("files/*.jsonl.zst*"))
+    lines = [line for path in files for line in zstd.decompress(path.read_bytes()).splitlines()]
+    assert [json.loads(line)["model"] for line in lines] == ["base"]
 
 
 def test_devices_that_are_not_the_pods_are_not_read(

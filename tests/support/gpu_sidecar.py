@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from real_engine import free_port, get, process
 
 from sidelight_contract.config import SidecarConfig, encode_config
+from sidelight_contract.export import ExportSettings
 from sidelight_contract.gpu import EXPORTER_HEADER, GpuSettings
 from sidelight_contract.summary import Summary, decode_summary
 
@@ -30,9 +31,12 @@ class Sidecar:
         self.token = folder / "token"
         self.token.write_text(TOKEN)
 
-    def configure(self, gpu: GpuSettings, revision: str) -> None:
+    def configure(
+        self, gpu: GpuSettings, revision: str, export: ExportSettings | None = None
+    ) -> None:
         """Put a configuration where it is read."""
-        config = SidecarConfig(version=1, gpu=gpu, revision=revision)
+        export = export or ExportSettings()
+        config = SidecarConfig(version=1, gpu=gpu, revision=revision, export=export)
         fresh = self.config.with_suffix(".new")
         fresh.write_bytes(encode_config(config))
         fresh.rename(self.config)

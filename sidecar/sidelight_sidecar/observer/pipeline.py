@@ -163,6 +163,10 @@ class Pipeline:
     def devices_silent(self, state: SourceState | None) -> None:
         """No source is read any more; with a state there is to be one, and this is why not."""
         self.accelerators.end(state)
+        self.settle_no_records()
+
+    def settle_no_records(self) -> None:
+        """Records wait for no energy any more; those that did are given."""
         self.offers.settling.wanted = False
         self.offers.settling.flush()
 

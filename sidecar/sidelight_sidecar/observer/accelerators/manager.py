@@ -114,9 +114,12 @@ class Manager:
         guard = self._pipeline.gpu_guard
         try:
             async with asyncio.TaskGroup() as group:
-                while not guard.broken:
-                    await self.step(group)
-                    await asyncio.sleep(LOOK_SECONDS)
+                try:
+                    while not guard.broken:
+                        await self.step(group)
+                        await asyncio.sleep(LOOK_SECONDS)
+                finally:  # before a source takes its time to end: the capture process ends, too
+                    self._pipeline.settle_no_records()
                 await self._stop()
         except Exception as error:  # noqa: BLE001 - see the module
             guard.breaks(error)
