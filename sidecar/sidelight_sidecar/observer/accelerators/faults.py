@@ -6,14 +6,14 @@ Rules:
 2. An exporter's "last XID" that is there at the first look is no fault: it may be weeks old, and
    of a pod before this (it is in the metric `sidelight_gpu_last_xid`). A change to another is one;
    how often it came is not known.
-3. A failed row remapping is a state, and heat is a share of the window: both are told while they
-   hold.
+3. A failed row remapping and a lost device are states, and heat is a share of the window: they are
+   told while they hold.
 4. A device that its source has nothing more of, while it has of others, is lost; so are all of a
    driver that does not answer any more. An exporter that is silent says nothing of devices.
 5. Bounded: `MAX_KEPT`, the newest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sidelight_contract.gpu import MAX_FAULTS, Fault, FaultKind, GpuSource, newest_faults
@@ -43,6 +43,7 @@ class _Seen:
     xids: dict[int, int]
     last_xid: int = 0
     uncorrected: int | None = None
+    remap_failed: bool = False
     lost: bool = False
 
 
@@ -71,8 +72,8 @@ class Faults:
             return
         seen.sample, seen.last_xid, seen.lost = sample, sample.last_xid, False
         seen.uncorrected = errors if errors is not None else seen.uncorrected
-        if sample.row_remap_failed:
-            self._note(sample, FaultKind.ROW_REMAP_FAILED, count=0)
+        if sample.row_remap_failed is not None:
+            seen.remap_failed = sample.row_remap_failed
 
     def _compare(self, seen: _Seen, sample: Sample, errors: int | None) -> None:
         for xid, count in sample.xid_errors.items():
@@ -91,27 +92,33 @@ class Faults:
         wait = max(GONE_NS, int(3e9 * state.period_seconds))
         newest = max((seen.sample.at_ns for seen in self._seen.values()), default=0)
         for seen in self._seen.values():
-            if seen.lost:
-                continue
             if state.fresh:
                 seen.lost = newest - seen.sample.at_ns > wait
             elif state.source is GpuSource.NVML:
                 seen.lost = now_ns - seen.sample.at_ns > wait
-            if seen.lost:
-                self._note(seen.sample, FaultKind.LOST)
 
     def forget_devices(self) -> None:
         """Another source begins: its counters are others."""
         self._seen.clear()
 
     def _note(self, sample: Sample, kind: FaultKind, *, code: int = 0, count: int = 1) -> None:
-        at = (sample.at_ns + self._offset_ns) / 1e9
         key = (sample.device.uuid, kind.value, code)
         before = self._found.get(key)
         count += before.count if before is not None else 0
-        self._found[key] = Fault(kind.value, name_of(sample.device), code, count, max(0.0, at))
+        self._found[key] = self._fault(sample, kind, code, count)
         if len(self._found) > MAX_KEPT:
             del self._found[min(self._found, key=lambda one: self._found[one].at)]
+
+    def _fault(self, sample: Sample, kind: FaultKind, code: int, count: int) -> Fault:
+        at = max(0.0, (sample.at_ns + self._offset_ns) / 1e9)
+        return Fault(kind.value, name_of(sample.device), code, count, at)
+
+    def _holding(self) -> Iterator[Fault]:
+        for seen in self._seen.values():
+            if seen.lost:
+                yield self._fault(seen.sample, FaultKind.LOST, 0, 1)
+            if seen.remap_failed:
+                yield self._fault(seen.sample, FaultKind.ROW_REMAP_FAILED, 0, 0)
 
     def told(self, hot: Mapping[str, float], now_ns: int) -> list[Fault]:
         """The newest.
@@ -126,7 +133,7 @@ class Faults:
             for device, share in hot.items()
             if share >= THERMAL_SHARE
         ]
-        return newest_faults([*heat, *self._found.values()])
+        return newest_faults([*heat, *self._holding(), *self._found.values()])
 
 
 def _grown(before: int, count: int) -> int:
