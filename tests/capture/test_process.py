@@ -1,6 +1,7 @@
 """The capture process itself, as the observer starts it: records in files, whatever happens."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,7 @@ from sidelight_contract.export import (
     OtlpSinkSettings,
     SpoolSettings,
 )
+from sidelight_sidecar.capture.spool.lock import Lock
 from sidelight_sidecar.coding import zstd
 from sidelight_sidecar.observer.capture.child import END_SECONDS, PROGRAM, CaptureChild
 from sidelight_sidecar.records.handover import Captured, Payload, Settings, encode
@@ -120,6 +122,29 @@ async def test_a_process_that_dies_is_started_again_and_a_disk_spool_outlives_it
         await until(lambda: child.state.sinks and child.state.records == 0)
         child.give(captured(5))
     assert sorted(set(ids(tmp_path))) == [f"r-{number}" for number in range(6)]
+
+
+async def test_a_spool_that_is_still_anothers_is_waited_for_and_nothing_is_lost(tmp_path: Path):
+    """The observer died, and the process of the one before still ships."""
+    spool = SpoolSettings(disk_bytes=1 << 20)
+    settings = msgspec.structs.replace(SETTINGS, export=ExportSettings([SINK], spool))
+    (tmp_path / "spool").mkdir()
+    other = Lock(tmp_path / "spool")
+    child = CaptureChild("--records", str(tmp_path), "--spool", str(tmp_path / "spool"))
+    child.configure(settings)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(child.run())
+        await until(lambda: child.running)
+        assert all(child.give(captured(number)) for number in range(3))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await until(lambda: child.state.sinks)
+        assert not child.state.sinks, "it waits"
+        other.close()
+        await until(lambda: child.state.records == 3)
+        task.cancel()
+    assert ids(tmp_path) == ["r-0", "r-1", "r-2"]
+    assert child.restarts == 0
 
 
 async def test_a_spool_that_cannot_be_on_disk_is_in_memory_and_said(tmp_path: Path):

@@ -39,6 +39,10 @@ from sidelight_sidecar.records.handover import (
 from sidelight_sidecar.records.metrics import Snapshot
 
 STATE_SECONDS = 1.0
+OWNED_SECONDS = 15.0
+"""How long a spool may be another's. Default 15: whoever had it drains for 8, and is killed after
+12."""
+TRY_SECONDS = 0.1
 READ_BYTES = 1 << 18
 
 
@@ -243,7 +247,7 @@ async def run(
     settings = first.pop(0)
     if not isinstance(settings, Settings):
         raise HandoverError("the first message is no settings")
-    capture = make(settings)
+    capture = await _made(make, settings, clock)
     async with asyncio.TaskGroup() as group:
         telling = group.create_task(_tell(observer, capture, clock))
         shipping = [group.create_task(shipper.run()) for shipper in capture.all_shippers]
@@ -253,6 +257,20 @@ async def run(
         telling.cancel()
         await capture.close()
         await observer.tell(capture.tick())
+
+
+async def _made(make: Callable[[Settings], Capture], settings: Settings, clock: Clock) -> Capture:
+    """A whole one, as soon as the process before this one has let go of the spool. What comes
+    meanwhile waits in the socket.
+    """
+    never, until = asyncio.Event(), clock.now() + OWNED_SECONDS
+    while True:
+        try:
+            return make(settings)
+        except BlockingIOError:
+            if clock.now() > until:
+                raise
+            await clock.sleep(TRY_SECONDS, never)
 
 
 async def _take(
