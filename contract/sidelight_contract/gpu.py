@@ -143,6 +143,9 @@ class Energy(msgspec.Struct, omit_defaults=True):
     """Above idle while nothing was in flight: work that was not seen, or clocks still high."""
     open_mj: int = 0
     """Of intervals that are not shared out yet."""
+    unseen_mj: int = 0
+    """Of what is shared out, that of times whose tokens are not counted: the source was silent for
+    minutes, or the energy is not known whole."""
     prompt_tokens: int = 0
     """Computed in that time, those from the engine's cache not among them."""
     output_tokens: int = 0
@@ -151,10 +154,13 @@ class Energy(msgspec.Struct, omit_defaults=True):
 
     @property
     def shared_out_mj(self) -> int:
-        """What is shared out: of the same time as the tokens, which those of open intervals are not
-        among.
-        """
+        """What is not open."""
         return self.device_mj - self.open_mj
+
+    @property
+    def of_tokens_mj(self) -> int:
+        """That of the same time as the tokens."""
+        return self.shared_out_mj - self.unseen_mj
 
     def merge(self, other: "Energy") -> None:
         """Add all of `other`."""

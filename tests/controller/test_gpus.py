@@ -146,14 +146,14 @@ def test_a_versions_figures_have_units_and_three_digits() -> None:
 
 
 def test_tokens_are_held_against_the_joules_of_their_own_time() -> None:
-    """What is not shared out yet has tokens that are not counted yet: in its first minutes a
-    version would seem twice as hungry as it is.
+    """What is not shared out yet has tokens that are not counted yet, and while a source is silent
+    none are: a version would seem hungrier than it is.
     """
-    energy = Energy(device_mj=12_000, idle_mj=3_000, requests_mj=3_000, open_mj=6_000)
-    energy.output_tokens = 12
+    energy = Energy(device_mj=16_000, idle_mj=5_000, requests_mj=3_000, unowned_mj=2_000,
+                    open_mj=6_000, unseen_mj=4_000, output_tokens=12)  # fmt: skip
     found = gpu_status([member("a", seen(energy=energy))])
     assert found is not None
-    assert (found.energy, found.idle_energy) == ("12.0J", "50.0%")
+    assert (found.energy, found.idle_energy) == ("16.0J", "50.0%")
     assert (found.tokens_per_joule, found.joules_per_token) == ("2.00", "0.500")
     nothing = gpu_status([member("a", seen(energy=Energy(device_mj=9, open_mj=9)))])
     assert nothing is not None

@@ -333,3 +333,99 @@ def test_without_samples_for_minutes_nobody_is_followed() -> None:
     world.ends(exchange)
     assert exchange.energy is None
     assert not world.split._waiting
+
+
+def test_what_its_answer_showed_to_be_no_inference_keeps_what_was_settled_of_it() -> None:
+    """After two minutes it had a part of the energy; nothing is moved afterwards, nor lost."""
+    world = rested()
+    exchange = world.asks()
+    world.passes(HOLD_SECONDS + 5.0, 300)
+    world.step(1.0)
+    exchange.operation, exchange.code, exchange.stop_ns = OTHER, 200, ns(world.now)
+    world.split.finished(exchange)
+    world.step(HOLD_SECONDS)
+    told = world.split.told()
+    assert set(told.by_outcome) == {"complete"}
+    assert told.unbalanced_mj == 0
+
+
+def busy(world: World, seconds: int) -> None:
+    """Four at a time, ten seconds each, at 500 W, and looked at as they go."""
+    for _ in range(seconds // 10):
+        exchanges = [world.asks() for _ in range(4)]
+        for _ in range(100):
+            world.generates(exchanges, 1, 500)
+            world.step(0.0)
+        for exchange in exchanges:
+            world.ends(exchange)
+
+
+def test_a_source_that_begins_under_load_takes_no_work_for_rest() -> None:
+    """What was in flight before the first sample has its energy from there on, and full power does
+    not become the idle power, which nothing would ever mend in a pod that is always at work.
+    """
+    world = World()
+    world.split = EnergySplit(Labels(32))
+    exchanges = [world.asks() for _ in range(4)]
+    for exchange in exchanges:
+        for tenth in range(1, 51):
+            world.now = tenth / 10
+            world.outputs(exchange)
+    world.split.samples([])
+    for _ in range(150):
+        world.generates(exchanges, 1, 500)
+        world.step(0.0)
+    for exchange in exchanges:
+        world.ends(exchange)
+    busy(world, 60)
+    world.step()
+    told = world.split.told()
+    assert told.fitted.idle_watts is None
+    assert (told.total.idle_mj, told.total.unowned_mj) == (0, 0)
+    assert told.total.requests_mj == told.total.device_mj > 37_000_000
+    seen = 4 * (150 + 600) - told.total.output_tokens
+    assert 0 <= seen <= 8, "tokens before the first sample have no joules, so they do not count"
+
+
+def test_while_a_source_is_silent_neither_tokens_nor_joules_are_held_against_each_other() -> None:
+    """Five minutes of work without a sample, seen by the counter alone afterwards: the ratio stays
+    what it is, and what ran at its return is followed.
+    """
+    world = World()
+    busy(world, 60)
+    world.step()
+    before = world.split.told().total
+    for _ in range(30):
+        exchange = world.asks()
+        for _ in range(100):
+            world.now = round(world.now + 0.1, 6)
+            world.joules += 50
+            world.outputs(exchange)
+        if world.now < 355:
+            world.ends(exchange)
+    for _ in range(50):
+        world.generates([exchange], 1, 125)
+        world.step(0.0)
+    world.ends(exchange)
+    busy(world, 60)
+    world.step()
+    told = world.split.told()
+    total = told.total
+    assert told.fitted.idle_watts is None
+    assert total.unseen_mj == pytest.approx(150_000_000, rel=0.01)
+    ratio = before.output_tokens / before.of_tokens_mj
+    assert total.output_tokens / total.of_tokens_mj == pytest.approx(ratio, rel=0.05)
+
+
+def test_tokens_of_a_time_whose_energy_is_not_known_do_not_count() -> None:
+    """A counter that began anew in the middle of a request."""
+    world = rested()
+    exchange = world.asks()
+    world.generates([exchange], 10, 300)
+    world.joules = 1.0
+    world.generates([exchange], 11, 300)
+    world.ends(exchange)
+    world.step()
+    total = world.split.told().total
+    assert total.output_tokens == 20
+    assert world.split.told().uncovered_seconds == pytest.approx(0.1)

@@ -153,7 +153,7 @@ def gpu_status(members: Iterable[Member]) -> status.GPUStatus | None:
     if not told.sidecars:
         return None
     energy = told.energy
-    joules = energy.shared_out_mj / 1000
+    joules = energy.of_tokens_mj / 1000
     return status.GPUStatus(
         pods=f"{sum(member[1].gpu.seen > 0 for member in with_gpu)}/{len(with_gpu)}",
         devices=[
@@ -178,7 +178,9 @@ def gpu_status(members: Iterable[Member]) -> status.GPUStatus | None:
         energy=_scaled(energy.device_mj / 1000, _JOULES, "J") if energy.device_mj > 0 else "",
         tokens_per_joule=_ratio(energy.output_tokens, joules),
         joules_per_token=_ratio(joules, energy.output_tokens),
-        idle_energy=_share(energy.idle_mj / 1000 / joules) if joules > 0 else "",
+        idle_energy=_share(energy.idle_mj / energy.shared_out_mj)
+        if energy.shared_out_mj > 0
+        else "",
         energy_from=_energy_from(told, energy),
         level=told.energy_level,
         residual=_mean_share(told.residual),

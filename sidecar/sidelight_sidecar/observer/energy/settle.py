@@ -5,7 +5,9 @@ Rules:
 2. With nothing in flight all is idle; what is beyond `CALM` times the idle power is unowned.
 3. The rest is shared by the work that the model of work weighs. What is beyond `BEYOND` times that
    model is work that is not known, and shared by the time in flight.
-4. An interval longer than `most_ns` says nothing of who ran in it: its rest is unowned.
+4. An interval longer than `most_ns` says nothing of who ran in it: its rest is unowned. Neither its
+   tokens are counted, nor those of one whose energy is not known whole: tokens and the joules that
+   they are held against are of the same time.
 """
 
 from collections.abc import Sequence
@@ -51,6 +53,7 @@ class Settler:
         self._totals.uncovered_ns += interval.uncovered_ns
         idle = self._idle_mj(interval)
         self.idle.broken()
+        self._totals.settled.unseen_mj += interval.millijoules
         self._rest(interval, idle)
 
     def _rest(self, interval: Interval, idle: int) -> None:
@@ -98,6 +101,8 @@ class Settler:
         self._totals.settled.idle_mj += idle
         parts = shares(interval.millijoules - idle, self._weights(interval, idle, ran))
         sparse, covered = span_ns > DENSE_NS, not interval.uncovered_ns
+        if not covered:  # its tokens have not all of their joules
+            self._totals.settled.unseen_mj += interval.millijoules
         models: dict[str, list[float]] = {}
         for (track, done), part in zip(ran.items(), parts, strict=True):
             track.settled_mj += part
@@ -109,8 +114,9 @@ class Settler:
             if sums is None:
                 sums = models[track.model] = [0, 0.0, 0.0]
             sums[0] += part
-            sums[1] += done.prefill
-            sums[2] += done.output
+            if covered:
+                sums[1] += done.prefill
+                sums[2] += done.output
         for model, (millijoules, prompt, output) in models.items():
             self._totals.shared(model, int(millijoules), prompt, output)
 

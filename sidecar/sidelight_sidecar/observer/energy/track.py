@@ -42,11 +42,11 @@ class Track:
     """See the module; `max_cells`: older ones are forgotten."""
 
     __slots__ = (
-        "_base", "_before", "_carry", "_cells", "_decode_end_ns", "_max_cells", "_outputs",
-        "_per_arrival", "_per_ns", "_per_step", "_prefill_per_ns", "_prompt", "_start_output",
-        "_step_ns", "_told", "begin_ns", "compute_ns", "covered_ns", "end_ns", "exchange",
-        "first_ns", "model", "operation", "outcome", "over", "settled_mj", "share", "sparse_ns",
-        "tokens_in", "tokens_out", "virtual",
+        "_base", "_before", "_carry", "_cells", "_decode_end_ns", "_max_cells", "_missed",
+        "_outputs", "_per_arrival", "_per_ns", "_per_step", "_prefill_per_ns", "_prompt",
+        "_start_output", "_step_ns", "_told", "begin_ns", "compute_ns", "covered_ns", "end_ns",
+        "exchange", "first_ns", "model", "operation", "outcome", "over", "settled_mj", "share",
+        "sparse_ns", "tokens_in", "tokens_out", "virtual",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, step_ns: int, max_cells: int) -> None:
@@ -78,10 +78,16 @@ class Track:
         self._carry = 0.0
         self._told = 0
         """Arrivals in cells."""
+        self._missed = 0
+        """Arrivals before it was followed."""
         self._decode_end_ns = 0
         self._before = self._prompt = self._outputs = self._start_output = 0.0
         self._per_arrival = self._per_ns = self._prefill_per_ns = 0.0
         self._per_step = 1.0
+
+    def adopted(self, exchange: Exchange) -> None:
+        """It is followed from its middle on: what came before was before anything was measured."""
+        self._missed = max(0, exchange.arrivals - 1 - len(exchange.fresh_gaps))
 
     def arrived(self, exchange: Exchange, gaps: Sequence[float]) -> None:
         """Put arrivals into cells; the last gap ends at the last output."""
@@ -159,11 +165,11 @@ class Track:
         if self._decode_end_ns > self.first_ns:
             self._start_output = min(self._outputs, float(exchange.first_arrival_tokens))
         later = self._outputs - self._start_output
-        told = self._told or 0
+        told = self._told
         arrivals = max(1, exchange.arrivals - 1, told)
         self._per_arrival = later / arrivals
         # What no gaps were told of: polls, and the last arrivals of a stream that goes on.
-        untold = later * (1 - told / arrivals)
+        untold = later * max(0.0, 1 - (told + self._missed) / arrivals)
         since_ns = self._cells_end_ns if told else self.first_ns
         self._per_ns = untold / (last_ns - since_ns) if last_ns > since_ns else 0.0
 
