@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from sidelight_contract.names import ENGINE_SPANS_VARIABLE
-from sidelight_sidecar.capture.app import Observer, run
+from sidelight_sidecar.capture.app import run
+from sidelight_sidecar.capture.link import Observer
 from sidelight_sidecar.capture.make import Places, make_capture
 from sidelight_sidecar.capture.ship.time_left import WallClock
 from sidelight_sidecar.log_lines import log_lines

@@ -8,10 +8,8 @@ Rules:
 """
 
 import asyncio
-import contextlib
 import os
 import random
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -19,6 +17,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from sidelight_contract.export import SPOOL_DIRECTORY, SinkSettings, SpoolSettings
+from sidelight_sidecar.capture.link import Observer
 from sidelight_sidecar.capture.recorder import Recorder, Redactor
 from sidelight_sidecar.capture.ship.policy import ShipSettings
 from sidelight_sidecar.capture.ship.shipper import Shipper, Sink
@@ -34,7 +33,6 @@ from sidelight_sidecar.records.handover import (
     SpansState,
     ToCapture,
     encode,
-    to_capture,
 )
 from sidelight_sidecar.records.metrics import Snapshot
 
@@ -43,7 +41,8 @@ OWNED_SECONDS = 15.0
 """How long a spool may be another's. Default 15: whoever had it drains for 8, and is killed after
 12."""
 TRY_SECONDS = 0.1
-READ_BYTES = 1 << 18
+TURN_SECONDS = 0.002
+"""Exchanges are masked so long before sinks have their turn."""
 
 
 @runtime_checkable
@@ -208,28 +207,6 @@ def kind_of(sink: SinkSettings) -> str:
     return str(sink.__struct_config__.tag)
 
 
-class Observer:
-    """The other end of the socket."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self._connection = connection
-        self._messages = to_capture()
-
-    async def receive(self) -> list[ToCapture] | None:
-        """What came; None: the observer has ended."""
-        try:
-            data = await asyncio.get_running_loop().sock_recv(self._connection, READ_BYTES)
-        except ConnectionError:
-            return None
-        return list(self._messages.feed(data)) if data else None
-
-    async def tell(self, message: bytes) -> None:
-        """Send a message; one that is gone hears nothing."""
-        with contextlib.suppress(ConnectionError):
-            await asyncio.get_running_loop().sock_sendall(self._connection, message)
-
-
 async def run(
     observer: Observer, make: Callable[[Settings], Capture], clock: Clock, drain_seconds: float
 ) -> None:
@@ -276,12 +253,16 @@ async def _made(make: Callable[[Settings], Capture], settings: Settings, clock: 
 async def _take(
     observer: Observer, capture: Capture, settings: Settings, first: list[ToCapture]
 ) -> None:
+    now = asyncio.get_running_loop().time
+    turn = now()
     received: list[ToCapture] | None = first
     while received is not None:
         for message in received:
             if isinstance(message, Captured):
                 capture.take(message)
-                await asyncio.sleep(0)  # masking takes milliseconds, and sinks want their turn
+                if now() - turn > TURN_SECONDS:
+                    await asyncio.sleep(0)
+                    turn = now()
             elif isinstance(message, Snapshot):
                 capture.measured(message)
             elif message != settings:

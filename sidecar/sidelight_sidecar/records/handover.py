@@ -168,9 +168,12 @@ class Messages(Generic[_Message]):
                 raise HandoverError(f"a message of {length} bytes")
             if len(self._buffer) < HEADER_BYTES + length:
                 return
-            body = bytes(self._buffer[HEADER_BYTES : HEADER_BYTES + length])
-            del self._buffer[: HEADER_BYTES + length]
+            end = HEADER_BYTES + length
             try:
-                yield self._decoder.decode(body)
+                with memoryview(self._buffer) as whole, whole[HEADER_BYTES:end] as body:
+                    message = self._decoder.decode(body)
             except msgspec.DecodeError as error:
                 raise HandoverError(str(error)) from error
+            finally:
+                del self._buffer[:end]
+            yield message

@@ -26,6 +26,9 @@ from sidelight_sidecar.records.handover import (
 
 QUEUE_BYTES = 16 << 20
 """Default 16 MiB: a second of what a busy pod captures."""
+SOCKET_BYTES = 1 << 20
+"""What the process has not read yet is in the kernel up to here, or to what the kernel allows: the
+observer need not wake up for each piece of it."""
 FIRST_WAIT_SECONDS = 1.0
 MOST_WAIT_SECONDS = 60.0
 LIVED_SECONDS = 60.0
@@ -111,6 +114,7 @@ class CaptureChild:
     async def _run_one(self, settings: Settings) -> bool:
         """Run one until it ends; whether that was by our own will."""
         ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         with theirs:
             process = await asyncio.create_subprocess_exec(*self._argv, stdin=theirs.fileno())
         self.state, self.pid = CaptureState(), process.pid
