@@ -19,6 +19,8 @@ class Round:
     """Processor time of the relay for each chunk."""
     rest_us: float
     """Of observer and capture process."""
+    observer_us: float
+    """Of the observer alone."""
     rss_mb: float
     """Most that all of them held."""
     pss_mb: float
@@ -68,7 +70,8 @@ def targets_of(rounds: Rounds) -> list[Target]:
 def lines_of(ways: Sequence[str], rounds: Rounds, targets: Sequence[Target]) -> Iterator[str]:
     """The tables, in Markdown."""
     titles = (
-        "way", "relay us/chunk", "of without", "rest us/chunk", "of without", "RSS MB", "PSS MB",
+        "way", "relay us/chunk", "of without", "rest us/chunk", "of without",
+        "of which observer", "RSS MB", "PSS MB",
         "records", "shipped", "dropped", "broken", "not observed",
     )  # fmt: skip
     yield f"| {' | '.join(titles)} |"
@@ -79,6 +82,7 @@ def lines_of(ways: Sequence[str], rounds: Rounds, targets: Sequence[Target]) -> 
         figures = [
             f"{middle(rounds, way, 'relay_us'):.1f}", f"{ratio(rounds, way, 'relay_us'):.2f}",
             f"{middle(rounds, way, 'rest_us'):.1f}", f"{ratio(rounds, way, 'rest_us'):.2f}",
+            f"{middle(rounds, way, 'observer_us'):.1f}",
             f"{middle(rounds, way, 'rss_mb'):.0f}", f"{middle(rounds, way, 'pss_mb'):.0f}",
         ]  # fmt: skip
         yield f"| {' | '.join([way, *figures, *map(str, counts)])} |"
