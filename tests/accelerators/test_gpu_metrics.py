@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from devices import ALL, FRESH, ONE, SECOND, STALE, TWO, sample
 from observed import Kept, pipeline_of
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidelight_sidecar.observer.accelerators.source import Device, SourceState
 from sidelight_sidecar.observer.app import register_devices
+from sidelight_sidecar.observer.energy.told import Outcome, Told
 from sidelight_sidecar.observer.pipeline import Pipeline
 
 
@@ -128,7 +130,7 @@ def test_phases_are_counted_beside_what_devices_did() -> None:
     seconds = world.found("phase_seconds_total")
     active = world.found("phase_activity_seconds_total")
     assert seconds == {("none",): 20}
-    assert active["dram_active", "none"] == 5
+    assert active == {("dram_active", "none"): 5}, "what no device tells is not nought"
 
 
 def test_the_last_xid_is_shown_where_there_are_no_counts() -> None:
@@ -137,6 +139,18 @@ def test_the_last_xid_is_shown_where_there_are_no_counts() -> None:
     world.take(1, ONE, last_xid=31)
     assert world.found("last_xid") == {(): 31}
     assert world.pipeline.summary(world.now).gpu.faults == []
+
+
+def test_energy_of_requests_under_way_is_in_no_counter_by_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It falls when one ends, which is how a counter begins anew."""
+    world = World()
+    told = Told(level="request", by_outcome={Outcome.COMPLETE: 7000, Outcome.RUNNING: 5000})
+    monkeypatch.setattr(world.pipeline.accelerators.energy, "told", lambda: told)
+    text = world.pipeline.exposition().decode()
+    found = re.findall(r'sidelight_request_energy_outcome_joules_total\{outcome="(\w+)"', text)
+    assert found == ["complete"]
 
 
 def test_without_a_source_there_is_no_series() -> None:

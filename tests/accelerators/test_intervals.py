@@ -62,6 +62,8 @@ def test_counters_of_held_time_are_used_where_samples_are_far_apart() -> None:
     events = sample(3, clock_events=frozenset({"hw_slowdown", "applications_clocks"}))
     assert held_between(after, events) == {"hw_slowdown": SECOND}
     assert held_between(after, sample(3, clock_events=frozenset())) == {}
+    newer = sample(1, clock_events=frozenset({"bit_9", "sw_thermal"}))
+    assert held_between(before, newer) == {"sw_thermal": SECOND}, "nobody knows what it means"
     assert held_between(before, sample(1)) is None
     close = sample(1, throttled_seconds={"sw_thermal": 5.5}, clock_events=frozenset())
     assert held_between(before, close) == {}

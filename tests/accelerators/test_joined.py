@@ -168,6 +168,20 @@ def test_another_source_begins_anew() -> None:
     assert world.report(2).faults == []
 
 
+def test_a_source_that_is_back_tells_of_what_happened_meanwhile() -> None:
+    """The error that ended an exporter is what it names first when it is there again; of another
+    kind of source a first look is no fault.
+    """
+    world = World(SLOW).take(sample(0, last_xid=0))
+    world.it.end()
+    world.it.begin(SLOW)
+    world.take(sample(30, last_xid=79))
+    assert [(f.kind, f.code) for f in world.report(30).faults] == [("xid", 79)]
+    world.it.begin(FRESH)
+    world.take(sample(60, last_xid=31))
+    assert len(world.report(60).faults) == 1
+
+
 def test_no_more_devices_are_kept_than_a_pod_has() -> None:
     """Whatever an exporter makes up."""
     world = World().take(*(sample(0, Device(f"GPU-{n}", str(n))) for n in range(MAX_DEVICES + 5)))

@@ -146,7 +146,7 @@ class ExporterSource:
         stale_after = max(STALE_SECONDS, STALE_PERIODS * period)
         age = (self._now_ns() - self._newest_ns) / 1e9 if self._newest_ns else None
         fresh = age is not None and age <= stale_after
-        trouble = _Trouble(Reason.GPUS_SEEN, "") if fresh else self._why_not(age)
+        trouble = _Trouble(Reason.GPUS_SEEN, "") if fresh else self._why_not(age, stale_after)
         return SourceState(
             source=source,
             fresh=fresh,
@@ -239,7 +239,8 @@ class ExporterSource:
             what = "names no pod in its rows: it must be told to look for pods"
         return _Trouble(Reason.NO_ROWS_OF_POD, target.sentence(what))
 
-    def _why_not(self, age: float | None) -> _Trouble:
+    def _why_not(self, age: float | None, stale_after: float) -> _Trouble:
+        """In words that stay while it is so: they are in the status of a model."""
         if self._target is None:
             waited = (self._now_ns() - self._began_ns) / 1e9
             if self._untold and waited < UNTOLD_SECONDS:
@@ -253,7 +254,7 @@ class ExporterSource:
             message = self._target.sentence("was not read yet")
             return _Trouble(Reason.GPU_SOURCE_STARTING, message)
         message = self._target.sentence(
-            f"answers, and has repeated the same figures for {age:.0f} s"
+            f"answers, and has repeated the same figures for more than {stale_after:.0f} s"
         )
         return _Trouble(Reason.GPU_STALE, message)
 

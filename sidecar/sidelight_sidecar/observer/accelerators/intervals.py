@@ -29,13 +29,15 @@ MAX_DEVICES = 32
 into a scrape (`tests/observer/test_series_budget.py`)."""
 CLOSE_NS = 1_500_000_000
 """Of samples farther apart what one says is a chance; counters have what was between."""
-NO_THROTTLE = frozenset({"idle", "applications_clocks", "sync_boost", "display_clock"})
-"""Reasons that are neither heat nor power: there is nothing to do, or somebody set the clocks."""
 HEAT = frozenset({"sw_thermal", "hw_thermal"})
 REASONS = (
     "sw_power_cap", "sw_thermal", "hw_thermal", "hw_power_brake", "hw_slowdown", "idle",
     "applications_clocks", "sync_boost", "display_clock",
 )  # fmt: skip
+NO_THROTTLE = frozenset({"idle", "applications_clocks", "sync_boost", "display_clock"})
+"""Reasons that are neither heat nor power: there is nothing to do, or somebody set the clocks."""
+HOLDING = frozenset(REASONS) - NO_THROTTLE
+"""A word that is none of ours (a newer driver's) may mean anything, and is neither."""
 _MEANS = ("utilization", "sm_active", "tensor_active", "dram_active", "power_watts", "clock_hertz")
 
 
@@ -145,13 +147,13 @@ def held_between(first: Sample, last: Sample) -> dict[str, int] | None:
     span = last.at_ns - first.at_ns
     counted = bool(last.throttled_seconds and first.throttled_seconds)
     if last.clock_events is not None and (span <= CLOSE_NS or not counted):
-        return {reason: span for reason in last.clock_events if reason not in NO_THROTTLE}
+        return {reason: span for reason in last.clock_events if reason in HOLDING}
     if not counted:
         return None
     return {
         reason: ns
         for reason, seconds in last.throttled_seconds.items()
-        if reason not in NO_THROTTLE
+        if reason in HOLDING
         and reason in first.throttled_seconds
         and (ns := round((seconds - first.throttled_seconds[reason]) * 1e9)) > 0
     }  # one that began anew did not grow

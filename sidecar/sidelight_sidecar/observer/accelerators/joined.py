@@ -10,7 +10,7 @@ Rules:
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from sidelight_contract.gpu import GpuReport, GpuState, Phase
+from sidelight_contract.gpu import GpuReport, GpuSource, GpuState, Phase
 from sidelight_sidecar.observer.accelerators.faults import Faults
 from sidelight_sidecar.observer.accelerators.history import DeviceHistory, Held
 from sidelight_sidecar.observer.accelerators.intervals import (
@@ -93,6 +93,7 @@ class Accelerators:
         self.devices: dict[str, OfDevice] = {}
         self.phases: dict[Phase, dict[str, float]] = {}
         self.state: SourceState | None = None
+        self._before: GpuSource | None = None
         self.words_refused = 0
 
     def resize(self, window_seconds: int) -> None:
@@ -100,11 +101,15 @@ class Accelerators:
         self._window.resize(window_seconds)
 
     def begin(self, state: SourceState) -> None:
-        """A source begins: what it counts has nothing to do with another's counts."""
+        """A source begins: what it counts has nothing to do with another's counts. One that is
+        back, an exporter that was replaced, goes on where it was: an error may be what ended it.
+        """
         self.state = state
         self._traffic.asked = True
         self._intervals = Intervals()
-        self._faults.forget_devices()
+        if state.source is not self._before:
+            self._faults.forget_devices()
+        self._before = state.source
         self.devices.clear()
 
     def end(self, state: SourceState | None = None) -> None:
@@ -154,12 +159,12 @@ class Accelerators:
 
     def _count_phase(self, interval: Interval, phase: Phase) -> None:
         seconds = interval.span_ns / 1e9
-        sums = self.phases.setdefault(phase, dict.fromkeys(("seconds", *ACTIVITIES), 0.0))
+        sums = self.phases.setdefault(phase, {"seconds": 0.0})
         sums["seconds"] += seconds
         for name in ACTIVITIES:
             value = getattr(interval, name)
             if value is not None:
-                sums[name] += value * seconds
+                sums[name] = sums.get(name, 0.0) + value * seconds
 
     def fresh(self, now_ns: int) -> Iterator[OfDevice]:
         """Devices whose newest sample is of now."""

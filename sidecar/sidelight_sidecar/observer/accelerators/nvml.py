@@ -147,7 +147,7 @@ class NvmlSource:
         if fresh:
             reason, message = Reason.GPUS_SEEN, self._remarks()
         elif self._child is not None and newest is not None:
-            reason, message = Reason.GPU_STALE, self._stale(now)
+            reason, message = Reason.GPU_STALE, self._stale()
         else:
             reason, message = self._why
         unsupported = [f"{name} ({why})" for name, why in self._lines.unsupported.items()]
@@ -250,10 +250,11 @@ class NvmlSource:
             self._why = (Reason.GPU_STALE, f"the process that reads the driver ended by {how}")
         log.info("nvml_reader_ended", extra={"fields": {"why": self._why[1][:_MAX_MESSAGE]}})
 
-    def _stale(self, now: int) -> str:
+    def _stale(self) -> str:
+        """In words that stay while it is so: they are in the status of a model."""
         if self._killed_ns is not None:
             return self._why[1]
-        return f"the driver told nothing for {(now - (self._lines.newest_ns or now)) / _NS:.0f} s"
+        return f"the driver told nothing for more than {self._stale_ns / _NS:g} s"
 
     def _remarks(self) -> str:
         lost = [f"device {name} is lost: {why}" for name, why in self._lines.lost.items()]

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from sidelight_sidecar.observer.accelerators.guard import Guard
 from sidelight_sidecar.observer.energy.split import EnergySplit
-from sidelight_sidecar.observer.energy.told import Fitted, Told
+from sidelight_sidecar.observer.energy.told import Fitted, Outcome, Told
 
 _FITTED: tuple[tuple[str, str, str], ...] = (
     ("idle_watts", "idle_watts", "Power of all devices without work."),
@@ -53,7 +53,7 @@ def _totals(told: Told) -> Iterator[Metric]:
     )
     outcomes = CounterMetricFamily(
         "sidelight_request_energy_outcome_joules",
-        "Energy of requests by how they ended.",
+        "Energy of requests that have ended, by how; those under way come when they end.",
         labels=("outcome",),
     )
     if told.level:
@@ -63,6 +63,8 @@ def _totals(told: Told) -> Iterator[Metric]:
         ):  # fmt: skip
             parts.add_metric((part,), millijoules / 1000)
         for outcome, millijoules in sorted(told.by_outcome.items()):
+            if outcome == Outcome.RUNNING:
+                continue  # it falls when one ends, which a counter must not
             outcomes.add_metric((outcome,), millijoules / 1000)
     yield from (parts, outcomes)
 

@@ -214,5 +214,6 @@ def _phases(phases: Mapping[Phase, Mapping[str, float]]) -> Iterator[Metric]:
     for phase, sums in phases.items():
         seconds.add_metric((phase.value,), sums["seconds"])
         for name in ACTIVITIES:
-            activity.add_metric((phase.value, name), sums[name])
+            if name in sums:  # what no device tells is no activity of nought
+                activity.add_metric((phase.value, name), sums[name])
     yield from (seconds, activity)
