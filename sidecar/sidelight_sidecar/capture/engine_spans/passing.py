@@ -222,7 +222,7 @@ class Passing:
         now = self._clock.now()
         if delivery.outcome is not Outcome.LATER:
             del self._set_aside[number]
-            self._aside.passed(number)
+            self._aside.forget(number)
             self._settled(ready, delivery)
         elif not self._aside.failed(number, now):
             self._policy.failed(now, delivery)

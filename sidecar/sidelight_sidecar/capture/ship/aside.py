@@ -114,11 +114,6 @@ class Aside:
         """Those against whom there is enough."""
         return [number for number, one in self._suspects.items() if one.strikes >= STRIKES]
 
-    def passed(self, number: int) -> None:
-        """It went: so may others of them."""
-        self.forget(number)
-        self._turn = True
-
     def forget(self, number: int) -> None:
         """It is settled, or there no more."""
         self._suspects.pop(number, None)

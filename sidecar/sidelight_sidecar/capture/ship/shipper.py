@@ -198,7 +198,6 @@ class Shipper:
         self.delivered += 1 - refused
         self.refused += refused
         self._policy.delivered(delivery.why)
-        self._aside.passed(number)
         self._settle(number)
 
     def _others_passed(self) -> None:
