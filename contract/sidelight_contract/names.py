@@ -49,8 +49,10 @@ TAP_RECORD_VARIABLE = "SIDELIGHT_INJECTION"
 WEIGHTS_VARIABLE = "SIDELIGHT_WEIGHTS"
 """Tells the sidecar where the model's files are (JSON, see `WeightsPlan` in `weights.py`)."""
 GPU_CLAIM_VARIABLE = "SIDELIGHT_GPU_CLAIM"
-"""`shared`: the sidecar sees its pod's devices alone, by a claim, whatever the configuration (which
-all pods of a model share) allows others to see."""
+"""The sidecar sees its pod's devices alone, by a claim, whatever the configuration (which all pods
+of a model share) allows others to see. `shared`: the claim is the pod's own."""
+CLAIM_OF_MANY = "of-many"
+"""Of `GPU_CLAIM_VARIABLE`: it is a claim by name, which other pods may have, too."""
 GPU_UUIDS_VARIABLE = "SIDELIGHT_GPU_UUIDS"
 """Tells the sidecar which devices are its pod's, where it may see all of the node's and the pod's
 spec has their UUIDs; with commas between."""

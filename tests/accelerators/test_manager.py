@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,8 @@ from sidelight_contract.gpu import GpuSettings, GpuSource
 from sidelight_contract.names import Reason
 from sidelight_sidecar.observer.accelerators import manager as manager_module
 from sidelight_sidecar.observer.accelerators.manager import Choice, Manager, choose
+from sidelight_sidecar.observer.accelerators.nvml import NvmlSource
+from sidelight_sidecar.observer.accelerators.sources import sources_of
 from sidelight_sidecar.observer.accelerators.telling import Told
 
 DCGM, AMD = {"dcgm": "198.51.100.7:9400"}, {"amd": "198.51.100.7:5000"}
@@ -164,6 +167,34 @@ async def test_devices_are_named_by_an_exporter_where_the_environment_does_not()
         await world.step(group)
         own = tuple(sorted((ONE.uuid, TWO.uuid)))
         assert world.running == [Choice(GpuSource.NVML, visible_all=True, own=own)]
+
+
+async def test_devices_that_the_exporter_calls_shared_are_shared() -> None:
+    """The driver does not tell of time slices: their joules would pass for this pod's alone."""
+    world = World(GpuSettings("NVML", unsafe_visible_all=True))
+    async with world.stepping() as group:
+        world.told.tell("dcgm=198.51.100.7:9400")
+        await world.step(group)
+        sliced = dataclasses.replace(ONE, shared=True)
+        world.started[1][1].samples = [sample(1, sliced)]
+        await world.step(group)
+        await world.step(group)
+        (choice,) = world.running
+        assert (choice.own, choice.shared) == ((ONE.uuid,), True)
+
+
+async def test_devices_of_a_claim_that_others_may_have_are_shared() -> None:
+    """As injection said; the source marks each of its devices."""
+    world = World(GpuSettings("NVML"))
+    world.manager = Manager(
+        world.pipeline, world.told, (), world._start, lambda: world.now, claimed=True, shared=True
+    )
+    async with world.stepping() as group:
+        await world.step(group)
+        assert world.running == [Choice(GpuSource.NVML, shared=True)]
+    source = sources_of("llm", "a", lambda: 0)(Choice(GpuSource.NVML, shared=True))
+    assert isinstance(source, NvmlSource)
+    assert source._lines._shared
 
 
 async def test_a_mistake_ends_figures_of_devices_alone(

@@ -13,6 +13,7 @@ from injection_world import RESTRICTED, SETTINGS, engine, judge, model, pod
 from sidelight_contract.injection import decode_record
 from sidelight_contract.names import (
     ANNOTATION_INJECTION,
+    CLAIM_OF_MANY,
     GPU_CLAIM_VARIABLE,
     GPU_UUIDS_VARIABLE,
     Reason,
@@ -95,6 +96,16 @@ def test_the_engines_claim_is_shared_and_memory_is_added() -> None:
     assert ours == theirs
     assert recorded(asked) == ("", "device claim gpus is shared")
     assert recorded(plain) == ("", "")
+
+
+def test_a_claim_that_other_pods_may_have_is_told_apart() -> None:
+    """One by name is no pod's own: its devices' joules are not this pod's alone."""
+    for entry, value in (
+        (CLAIM[0], "shared"), ({"name": "gpus", "resourceClaimName": "one-for-all"}, CLAIM_OF_MANY),
+    ):  # fmt: skip
+        body = pod(engine(resources={"claims": [{"name": "gpus"}]}),
+                   resourceClaims=[entry, {"name": "nic", "resourceClaimName": "x"}])  # fmt: skip
+        assert environment(sidecar_of(decided(body, NVML)))[GPU_CLAIM_VARIABLE] == value
 
 
 @pytest.mark.parametrize(

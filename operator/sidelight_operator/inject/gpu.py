@@ -14,7 +14,7 @@ Rules:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sidelight_contract import names
@@ -38,6 +38,8 @@ class GpuAccess:
     """Whether it runs the process that reads the driver, which takes memory."""
     claims: tuple[Json, ...] = ()
     """Its entries of `resources.claims`."""
+    claim_of_many: bool = False
+    """One of these claims has a name: other pods may have it, and its devices, too."""
     visible: str = NOTHING
     """Its `NVIDIA_VISIBLE_DEVICES`."""
     uuids: tuple[str, ...] = ()
@@ -51,7 +53,8 @@ class GpuAccess:
         """What the sidecar's environment gets, besides `NVIDIA_VISIBLE_DEVICES`."""
         found = []
         if self.claims:
-            found.append({"name": names.GPU_CLAIM_VARIABLE, "value": "shared"})
+            value = names.CLAIM_OF_MANY if self.claim_of_many else "shared"
+            found.append({"name": names.GPU_CLAIM_VARIABLE, "value": value})
         if self.visible != NOTHING:
             # `utility`: the library and nothing of CUDA. Device files come all the same.
             found.append({"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"})
@@ -74,7 +77,12 @@ def gpu_of(pod: Json, container: Json, gpu: Gpu, settings: InjectionSettings) ->
     claims = tuple(_claims(pod, container, gpu.nvml.claim))
     if claims:
         which = ", ".join(sorted({str(entry["name"]) for entry in claims}))
-        return GpuAccess(asked=True, claims=claims, message=f"device claim {which} is shared")
+        return GpuAccess(
+            asked=True,
+            claims=claims,
+            claim_of_many=_of_many(pod, {entry["name"] for entry in claims}),
+            message=f"device claim {which} is shared",
+        )
     if gpu.nvml.unsafe_visible_all and settings.allow_unsafe_visible_all:
         if not asks_for_gpu(pod["spec"], container):  # whatever it would see is another's
             return GpuAccess(
@@ -116,6 +124,15 @@ def _claims(pod: Json, container: Json, wanted: str) -> Iterator[Json]:
         yield from named
     elif wanted in defined:
         yield {"name": wanted}
+
+
+def _of_many(pod: Json, claims: Collection[object]) -> bool:
+    """Whether one of them is no claim made of a template, for this pod alone."""
+    return any(
+        entry.get("resourceClaimName")
+        for entry in pod["spec"].get("resourceClaims") or ()
+        if entry.get("name") in claims
+    )
 
 
 def _past_the_account(pod: Json, container: Json) -> GpuAccess:

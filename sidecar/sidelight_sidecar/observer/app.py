@@ -16,6 +16,7 @@ from aiohttp import web
 
 from sidelight_contract.config import ConfigError, SidecarConfig
 from sidelight_contract.names import (
+    CLAIM_OF_MANY,
     GPU_CLAIM_VARIABLE,
     GPU_UUIDS_VARIABLE,
     TAP_CONFIG_VARIABLE,
@@ -197,8 +198,11 @@ async def watch_accelerators(pipeline: Pipeline, told: Told, pod: Origin) -> Non
     """Have figures of devices read as it is configured, until cancelled."""
     start = sources_of(pod.namespace, pod.pod, time.monotonic_ns)
     own = own_devices(os.environ.get(GPU_UUIDS_VARIABLE, ""))
-    claimed = bool(os.environ.get(GPU_CLAIM_VARIABLE))
-    await Manager(pipeline, told, own, start, time.monotonic_ns, claimed=claimed).run()
+    claim = os.environ.get(GPU_CLAIM_VARIABLE, "")
+    await Manager(
+        pipeline, told, own, start, time.monotonic_ns,
+        claimed=bool(claim), shared=claim == CLAIM_OF_MANY,
+    ).run()  # fmt: skip
 
 
 async def observe(options: argparse.Namespace) -> None:

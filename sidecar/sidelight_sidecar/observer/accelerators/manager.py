@@ -44,17 +44,26 @@ class Choice(NamedTuple):
     visible_all: bool = False
     own: tuple[str, ...] = ()
     """UUIDs of the pod's devices, where NVML sees all."""
+    shared: bool = False
+    """Other pods use them, too: the driver itself does not tell."""
 
 
 Starter = Callable[[Choice], AcceleratorSource]
 
 
-def choose(settings: GpuSettings, told: Addresses | None, own: tuple[str, ...]) -> Choice | None:
+def choose(
+    settings: GpuSettings,
+    told: Addresses | None,
+    own: tuple[str, ...],
+    *,
+    shared: bool = False,
+) -> Choice | None:
     """What is to be read; None: nothing."""
     source = GpuSource(settings.source)
     if source is GpuSource.NVML:
         visible_all = settings.unsafe_visible_all
-        return Choice(source, visible_all=visible_all, own=own if visible_all else ())
+        named = own if visible_all else ()
+        return Choice(source, visible_all=visible_all, own=named, shared=shared)
     kinds = KINDS if source is GpuSource.AUTO else (KIND_OF.get(source, ""),)
     for kind in kinds:
         if kind in (told or {}):
@@ -82,6 +91,7 @@ class Manager:
         told: where exporters are.
         own: UUIDs of the pod's devices, where its environment has them.
         claimed: whether it sees its pod's devices alone, by a claim.
+        shared: whether that claim is one that other pods may have, too.
         start: makes a source.
         now_ns: the frames' clock.
     """
@@ -95,11 +105,13 @@ class Manager:
         now_ns: Callable[[], int],
         *,
         claimed: bool = False,
+        shared: bool = False,
     ) -> None:
         self._pipeline = pipeline
         self._told = told
         self._own = own
         self._claimed = claimed
+        self._shared = shared
         self._named: tuple[str, ...] = ()
         self._start = start
         self._now_ns = now_ns
@@ -133,7 +145,7 @@ class Manager:
         if self._claimed:
             settings = msgspec.structs.replace(settings, unsafe_visible_all=False)
         self._pipeline.accelerators.words_refused = self._told.refused
-        choice = choose(settings, told, self._own or self._named)
+        choice = choose(settings, told, self._own or self._named, shared=self._shared)
         if choice != self._current:
             await self._change(choice, group)
         if self._source is None:
@@ -176,7 +188,9 @@ class Manager:
                 self._helper = self._start(Choice(_SOURCE_OF[kind], told[kind]))
                 self._helper_task = group.create_task(self._helper.run())
             return
-        self._named = names_in(self._helper.take())
+        samples = self._helper.take()
+        self._named = names_in(samples)
+        self._shared |= any(sample.device.shared for sample in samples)
 
 
 def names_in(samples: list[Sample]) -> tuple[str, ...]:

@@ -57,7 +57,12 @@ def sources_of(
 
     def start(choice: Choice) -> AcceleratorSource:
         if choice.source is GpuSource.NVML:
-            return NvmlSource(choice.own, visible_all=choice.visible_all, now_ns=now_ns)
+            return NvmlSource(
+                choice.own,
+                visible_all=choice.visible_all,
+                shared=choice.shared,
+                now_ns=now_ns,
+            )
         return OneExporter(namespace, pod, choice, now_ns)
 
     return start
