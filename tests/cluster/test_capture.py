@@ -138,6 +138,7 @@ def test_the_api_server_takes_each_example(
     sidelight.apply(path.read_text(), "--namespace", common_namespace, *strict)
 
 
+FOR_NOTHING = {"name": "a", "otlp": {"endpoint": "http://collector:4318", "records": False}}
 METRICS_TO_LANGFUSE = {
     "name": "a",
     "otlp": {"endpoint": "https://x.example.org", "dialect": "Langfuse", "metrics": True},
@@ -169,6 +170,7 @@ METRICS_TO_LANGFUSE = {
             "secretRef.name",
         ),
         ({"export": {"sinks": [METRICS_TO_LANGFUSE]}}, "metrics are taken by Standard, Coralogix"),
+        ({"export": {"sinks": [FOR_NOTHING]}}, "must be asked for metrics or for engineSpans"),
     ],
 )
 def test_capture_that_cannot_be_is_refused_with_a_sentence(
