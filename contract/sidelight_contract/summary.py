@@ -24,6 +24,10 @@ MAX_SUMMARY_BYTES = 4 * 1024 * 1024
 """A reader refuses more: 32 models x 16 operations x 4 full sketches stay well below it."""
 
 
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_ENDLESS = b"0" * 80
+"""No number of a summary has so many digits, and no word (a digest has 64): such a one is beyond
+every float, and whoever divides by it fails."""
 Word = Annotated[str, msgspec.Meta(max_length=400)]
 """In a status, of one sidecar's saying."""
 Reasons = Annotated[dict[str, int], msgspec.Meta(max_length=64)]
@@ -408,6 +412,8 @@ def decode_counted(body: bytes) -> Summary:
 def _decode(decoder: msgspec.json.Decoder[_Read], body: bytes) -> _Read:
     if len(body) > MAX_SUMMARY_BYTES:
         raise SummaryError(f"summary of {len(body)} bytes; at most {MAX_SUMMARY_BYTES} are read")
+    if _ENDLESS in body.translate(_DIGITS):
+        raise SummaryError("not a summary: a number in it has no end")
     try:
         read = decoder.decode(body)
     except msgspec.DecodeError as error:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from controller_world import model_body, pod_body, summary
 
+from sidelight_contract.gpu import Energy, GpuReport, Mean
 from sidelight_contract.sketch import Sketch
 from sidelight_contract.slo import SLOS
 from sidelight_contract.spec import ObservedModelSpec
@@ -160,6 +161,23 @@ def test_numbers_that_cannot_be_are_not_read(damage: dict[str, Any]) -> None:
     decode_counted(msgspec.json.encode(msgspec.json.decode(encode_summary(summary(10)))))
     with pytest.raises(SummaryError):
         decode_counted(msgspec.json.encode(body))
+
+
+@pytest.mark.parametrize("number", [10**79, -(10**400)])
+def test_numbers_beyond_every_float_are_not_read(number: int) -> None:
+    """Wherever they are: a round divides by them, of all pods together."""
+    for gpu in (GpuReport(sidecars=1, energy=Energy(device_mj=number)),
+                GpuReport(sidecars=1, utilization=Mean(number, 1))):  # fmt: skip
+        told = summary(10)
+        told.gpu = gpu
+        with pytest.raises(SummaryError):
+            decode_counted(encode_summary(told))
+    told = summary(10)
+    told.window[0].requests = number
+    with pytest.raises(SummaryError):
+        decode_counted(encode_summary(told))
+    told.window[0].requests = 10**78
+    use(decode_counted(encode_summary(told)))
 
 
 def test_a_sketch_that_says_more_than_it_holds_has_no_quantile() -> None:
