@@ -27,6 +27,9 @@ class Run:
     errors: list[float]
     """Of each request: its joules over the true ones, less one."""
     provisional: list[float]
+    """The same when it was counted."""
+    by_time: list[float]
+    """The same, were all energy above idle shared by time in flight."""
     truth: float
     """Joules of the judged requests."""
     found: float
@@ -34,6 +37,8 @@ class Run:
     """Judged requests that have no share."""
     unbalanced_mj: int
     """The most that all parts ever were off the devices' energy."""
+    all_joules: float
+    """Of all requests since the start, over the true ones, less one."""
     by_model: dict[str, float]
     """Of each model: joules a token over the true ones, less one."""
 
@@ -56,27 +61,29 @@ class Provisional(EnergySplit):
         self.first[exchange.flow] = self.of(exchange).joules
 
 
-def run(scenario: Scenario, seed: int = 1, step_ns: int = STEP_NS) -> Run:
-    """Simulate it under a seed."""
+def run(scenario: Scenario, seed: int = 1, step_ns: int = STEP_NS, rest: float = 60.0) -> Run:
+    """Simulate it under a seed; it is looked at until so many seconds after the last request."""
     dice = random.Random(seed)
     requests = scenario.ask(dice, scenario.seconds)
     world = Device(scenario.chip, dice)
-    until = scenario.seconds + 60.0
+    until = scenario.seconds + rest
     Engine(scenario.chip, world).run(requests, until)
     split = Provisional(Labels(32), step_ns)
     worlds = [world] * scenario.devices
     seen = play(split, requests, worlds, scenario.sampling, until, seed, split.checks)
-    return _judged(scenario, split, seen)
+    return _judged(scenario, split, seen, until)
 
 
-def _judged(scenario: Scenario, split: Provisional, seen: list[Seen]) -> Run:
-    errors, provisional = [], []
+def _judged(scenario: Scenario, split: Provisional, seen: list[Seen], until: float) -> Run:
+    errors, provisional, by_time = [], [], []
+    all_seconds = sum(_seconds(one) for one in seen) or 1.0
+    each_second = split.told().total.requests_mj / 1000 / all_seconds
     truth = found = 0.0
     without = 0
     for one in seen:
         request, share = one.request, one.exchange.energy
         joules = request.joules * scenario.devices
-        if request.at < WARM or request.done_at > scenario.seconds + 60 or joules <= 0:
+        if request.at < WARM or request.done_at > until or joules <= 0:
             continue
         if share is None or share.quality is not Quality.SETTLED:
             without += 1
@@ -86,11 +93,20 @@ def _judged(scenario: Scenario, split: Provisional, seen: list[Seen]) -> Run:
         errors.append(share.joules / joules - 1)
         if (first := split.first.get(one.exchange.flow)) is not None:
             provisional.append(first / joules - 1)
+        by_time.append(each_second * _seconds(one) / joules - 1)
     models = _models(split, seen, scenario)
+    all_true = sum(one.request.joules for one in seen) * scenario.devices
+    all_joules = split.told().total.requests_mj / 1000 / all_true - 1
     return Run(
-        scenario, split.told(), errors, provisional, truth, found, without, split.unbalanced_mj,
-        models,
+        scenario, split.told(), errors, provisional, by_time, truth, found, without,
+        split.unbalanced_mj, all_joules, models,
     )  # fmt: skip
+
+
+def _seconds(one: Seen) -> float:
+    """In flight, as the sidecar saw it."""
+    exchange = one.exchange
+    return max(0, exchange.stop_ns - exchange.start_ns) / 1e9
 
 
 def _models(split: EnergySplit, seen: list[Seen], scenario: Scenario) -> dict[str, float]:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from sidelight_sidecar.observer.energy.idle import IdlePower
-from sidelight_sidecar.observer.energy.model import LEAST_BLOCKS, WorkModel
+from sidelight_sidecar.observer.energy.model import LEAST_SECONDS, WorkModel
 
 PREFILL, DECODE, CONTEXT, STEP = 0.013, 0.011, 0.008, 1.7
 
@@ -35,7 +35,7 @@ def test_what_each_kind_of_work_costs_is_found() -> None:
 def test_nothing_is_fitted_to_a_few_seconds() -> None:
     """And nothing is told of it."""
     model = WorkModel()
-    taught(model, LEAST_BLOCKS - 1)
+    taught(model, int(LEAST_SECONDS) - 1)
     assert not model.fitted
     assert model.estimates() == [None] * 4
     assert model.residual.value is None

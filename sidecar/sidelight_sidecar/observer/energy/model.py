@@ -10,7 +10,7 @@ price for both and for their time could not be told apart. Rules:
 1. Least squares over blocks of a second, forgetting: half of it is of the last `HALF_LIFE` blocks.
    Nothing is negative.
 2. An outlier counts less (Huber); a block of which energy is not known whole is none.
-3. Until `LEAST_BLOCKS` were seen nothing is fitted.
+3. Until `LEAST_BLOCKS` and `LEAST_SECONDS` were seen nothing is fitted.
 4. Idle power is what is measured at rest. Where there was no rest it is fitted too, if that can be
    told from the rest (intervals that are partly at work); else it is taken for nothing, and all
    energy for work.
@@ -25,7 +25,8 @@ from sidelight_sidecar.observer.energy.told import Estimate
 BLOCK_SECONDS = 1.0
 _HAIR = 1e-6
 HALF_LIFE = 900
-LEAST_BLOCKS = 15
+LEAST_BLOCKS = 8
+LEAST_SECONDS = 15.0
 MOST_IDLE_ERROR = 0.1
 """A fitted idle power that is less sure than that is not believed."""
 _FADE = 0.5 ** (1 / HALF_LIFE)
@@ -49,6 +50,7 @@ class WorkModel:
         self._squares = [[0.0] * _SIZE for _ in range(_SIZE)]
         self._products = [0.0] * _SIZE
         self._blocks = 0
+        self._all_seconds = 0.0
         self._noise = 0.0
         """Mean square of what the model was off, in watts."""
         self._block = [0.0] * _KINDS
@@ -95,7 +97,9 @@ class WorkModel:
         for index, rate in enumerate(rates):
             self._products[index] = self._products[index] * _FADE + weight * rate * watts
         self._blocks += 1
-        if self._blocks >= LEAST_BLOCKS and self._blocks % _EVERY == 0:
+        self._all_seconds += seconds
+        enough = self._blocks >= LEAST_BLOCKS and self._all_seconds > LEAST_SECONDS - _HAIR
+        if enough and (not self.fitted or self._blocks % _EVERY == 0):
             self._fit(idle)
             if not self._noise:
                 self._noise = (watts - self._predicted(rates)) ** 2 + 1.0
