@@ -60,6 +60,24 @@ def test_driver_is_read_while_requests_are_served(node: Driver, sidecar: Sidecar
     until(lambda: not there(PROCESS_NAME), "no process is left")
 
 
+def test_the_configuration_starts_and_ends_the_process(node: Driver, sidecar: Sidecar) -> None:
+    """None of it while nobody asks, one while somebody does, and nothing of now without it."""
+    sidecar.configure(GpuSettings(), "auto")
+    with running(sidecar):
+        assert not there(PROCESS_NAME)
+        for revision in ("first", "second"):
+            sidecar.configure(GpuSettings("NVML"), revision)
+            until(lambda: sidecar.metric("sidelight_gpu_power_watts"), "the driver is read")
+            assert there(PROCESS_NAME)
+            sidecar.configure(GpuSettings("None"), f"{revision} none")
+            until(lambda: not sidecar.metric("sidelight_gpu_power_watts"), "it is ended")
+            until(lambda: not there(PROCESS_NAME), "and its process")
+            told = sidecar.summary()
+            assert told is not None
+            assert told.gpu.sidecars == 0
+            assert sidecar.metric("sidelight_gpu_source_up") == {}
+
+
 def test_records_that_wait_for_their_joules_are_not_lost_at_the_end(
     node: Driver, sidecar: Sidecar, tmp_path: Path
 ) -> None:

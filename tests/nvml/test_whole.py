@@ -121,6 +121,26 @@ def test_a_process_that_is_killed_is_replaced(node: Driver, make: Make) -> None:
     assert len(node.children) == 2
 
 
+def test_a_process_that_is_stopped_is_stale_and_then_replaced(node: Driver, make: Make) -> None:
+    """By a signal, or a debugger: it neither ends nor tells. No descriptor of it is left, and never
+    were there two.
+    """
+    source = make()
+    samples(source, lambda some: len(some) > 3)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    node.children[0].send_signal(signal.SIGSTOP)
+    until(lambda: source.state.reason is Reason.GPU_STALE, source)
+    assert len(node.children) == 1
+    until(lambda: len(node.children) == 2, source)
+    assert node.children[0].poll() == -signal.SIGKILL
+    stderr = node.children[0].stderr
+    assert stderr is not None
+    stderr.close()
+    samples(source, lambda some: len(some) > 3)
+    assert source.state.fresh
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_driver_that_is_replaced_underneath(node: Driver, make: Make) -> None:
     """The message says what to do; a driver that is well again is read again."""
     source = make()
