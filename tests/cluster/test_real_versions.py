@@ -218,9 +218,12 @@ def test_kubectl_waits_for_the_verdict_on_two_real_engines(
     assert len(counted) > 10, "the verdict fell before there was evidence"
     found = status(sidelight, common_namespace)["compare"]
     assert found["verdict"] == "Rollback"
-    assert any(reason.startswith("time to first token is ") for reason in found["reasons"])
-    figure = next(item for item in found["figures"] if item["name"] == "timeToFirstToken")
-    assert float(figure["low"].removesuffix(" %")) > 10
+    # The prompt is in both times; on a busy machine either may be known for certain first.
+    worse = ("time to first token is ", "duration is ")
+    assert any(reason.startswith(worse) for reason in found["reasons"]), found["reasons"]
+    lows = {f["name"]: f["low"].removesuffix(" %") for f in found["figures"] if f["low"]}
+    surest = max(float(lows.get(name, "0")) for name in ("timeToFirstToken", "duration"))
+    assert surest > 10, found["figures"]
     events = sidelight.get("events", "--namespace", common_namespace)["items"]
     assert "Rollback" in [event["reason"] for event in events]
 
