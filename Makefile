@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench redaction accuracy \
+.PHONY: help setup generate check test demo demo-down images wheels cluster-up cluster-down bench bench-energy redaction accuracy \
   accuracy-aiperf otlp-backends conformance pods fuzz test-gpu lock clean
 
 help: ## This list
@@ -58,6 +58,9 @@ bench: setup ## Cost beside nginx, HAProxy and others; BENCH=--quick for a first
 	@hack/bench-peers.sh
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks.capture
+
+bench-energy: setup ## How near the truth shares of energy come, on simulated devices; and their cost
+	$(BIN)/python -m benchmarks.energy --cost
 
 redaction: setup ## Write docs/redaction.md: precision and recall of each detector
 	$(BIN)/python -m benchmarks.redaction > docs/redaction.md
