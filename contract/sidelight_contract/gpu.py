@@ -65,7 +65,7 @@ class Phase(StrEnum):
     MIXED = "mixed"
     """Neither, or it cannot be told: answers that are no streams have no first output."""
     NONE = "none"
-    """No request was in flight."""
+    """No request was in flight for most of that time."""
 
 
 class FaultKind(StrEnum):

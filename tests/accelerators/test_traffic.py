@@ -72,6 +72,15 @@ def test_many_requests_count_each_but_cover_the_time_once() -> None:
     assert between(traffic, 1, 3).phase is Phase.MIXED  # half is not more than half
 
 
+def test_a_short_request_makes_no_phase_of_a_long_quiet_time() -> None:
+    """An exporter's samples are many seconds apart: most of such a time must be somebody's."""
+    traffic = told(exchange(1, 3, 4))
+    assert between(traffic, 0, 4).phase is Phase.PREFILL
+    assert between(traffic, 0, 6).phase is Phase.PREFILL
+    assert between(traffic, 0, 6.1).phase is Phase.NONE
+    assert between(traffic, 0, 30).phase is Phase.NONE
+
+
 def test_what_is_no_inference_or_was_lost_is_not_counted() -> None:
     """Nor what has not been sent whole."""
     health, lost, uploading = exchange(1, 2, 9), exchange(1), exchange(1)

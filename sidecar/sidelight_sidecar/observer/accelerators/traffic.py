@@ -12,7 +12,7 @@ A consumer; it looks at exchanges only when somebody asks for a span of time. Ru
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidelight_contract.gpu import Phase
 from sidelight_sidecar.observer.autopsy.timeline import overlap
@@ -35,11 +35,15 @@ class InFlight:
     decode_ns: int = 0
     covered_ns: int = 0
     """How much of the span had any request in flight: no multiple."""
+    span_ns: int = field(default=0, compare=False)
+    """The span; 0: it is of no matter."""
 
     @property
     def phase(self) -> Phase:
-        """What dominated."""
-        if not self.all_ns:
+        """What dominated. Where nothing was in flight for most of the span, nothing did: what the
+        devices did then is not what they do in a prefill, however short one was in between.
+        """
+        if not self.all_ns or self.covered_ns < DOMINATES * self.span_ns:
             return Phase.NONE
         if self.decode_ns > DOMINATES * self.all_ns:
             return Phase.DECODE
@@ -95,7 +99,7 @@ class Traffic(Consumer):
 
     def between(self, since_ns: int, until_ns: int) -> InFlight:
         """What was in flight in a span that lies in the past."""
-        found, spans = InFlight(), []
+        found, spans = InFlight(span_ns=until_ns - since_ns), []
         for begin, first, stop in (*self._ended, *self._under_way(until_ns)):
             if found.add(begin, first, stop, since_ns, until_ns):
                 spans.append((begin, stop))
