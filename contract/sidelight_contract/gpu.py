@@ -229,7 +229,8 @@ class GpuReport(msgspec.Struct, omit_defaults=True):
     energy_integrated: int = 0
     """Sidecars where it is power over time, for want of a counter."""
     residual: Mean = msgspec.field(default_factory=Mean)
-    """How far the model of work was off an interval's energy, as a share of that."""
+    """How far the model of work was off an interval's energy above idle, as a share of that; since
+    the start."""
     faults: Annotated[list[Fault], msgspec.Meta(max_length=4 * MAX_FAULTS)] = []
 
     def merge(self, other: "GpuReport") -> None:

@@ -98,7 +98,7 @@ class Told:
     integrated: bool = False
     """Some of it is power over time, for want of a counter."""
     residual: Mean = field(default_factory=Mean)
-    """How far the model was off intervals' energy, as a share of it; weighed by time."""
+    """How far the model was off intervals' energy above idle, as a share of it; weighed by time."""
     fitted: Fitted = field(default_factory=Fitted)
     unbalanced_mj: int = 0
     """The devices' energy less all its parts, checked at every step: 0, or there is a mistake."""

@@ -104,7 +104,7 @@ def _checks(told: Told) -> Iterator[Metric]:
     )
     residual = GaugeMetricFamily(
         "sidelight_gpu_energy_residual_ratio",
-        "How far the model of work was off the energy of intervals, as a share of it.",
+        "How far the model of work was off the energy of intervals above idle, as a share of it.",
     )
     if told.level:
         waiting.add_metric((), told.total.open_mj / 1000)
