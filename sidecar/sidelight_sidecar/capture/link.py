@@ -18,7 +18,8 @@ from sidelight_sidecar.records.handover import ToCapture, to_capture
 READ_BYTES = 1 << 18
 GATHER_SECONDS = 0.3
 """Default 0.3: no sink sends sooner than after a second, and a busy pod captures 10 MB a second, of
-which the observer keeps 16 for this process. With 0.1 the two cost an eighth more, with 0.6 the same."""
+which the observer keeps 16 for this process. With 0.1 the two cost an eighth more, with 0.6 as
+much."""
 MUCH_BYTES = 1 << 16
 
 
