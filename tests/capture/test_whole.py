@@ -105,7 +105,7 @@ class Sidecar:
 
     def records(self, count: int) -> list[dict]:
         """So many records, once they are in the file."""
-        wait_for(lambda: len(self._read()) >= count, f"{count} records in the file")
+        wait_for(lambda: len(self._read()) >= count, f"{count} records in the file", 60)
         found = self._read()
         assert len(found) == count
         return [json.loads(line) for line in found]
