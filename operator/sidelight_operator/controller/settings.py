@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sidelight_operator.controller.exporters import ExporterRule, parse_rules
 from sidelight_operator.controller.installation import Installation
+from sidelight_operator.options import flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,11 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
     add("--sidecar-pull-policy", "IfNotPresent", "pull policy that the webhook injects")
     add("--namespace", "", "Sidelight's own namespace; empty: its own objects are left alone")
     add("--name", "sidelight", "the front of its own objects' names")
-    add("--keep-certificates", "true", "make the webhook's certificates", _flag)
-    add("--keep-namespaces", "true", "tell the API server which namespaces to ask for", _flag)
+    add("--keep-certificates", "true", "make the webhook's certificates", flag)
+    add("--keep-namespaces", "true", "tell the API server which namespaces to ask for", flag)
     add("--watch-namespaces", "", "the only namespaces to watch, with commas; empty: all", _names)
-    add("--allow-full-payloads", "false", "let payloads be recorded unmasked", _flag)
-    add("--allow-unsafe-visible-all", "false", "let sidecars see every GPU of a node", _flag)
+    add("--allow-full-payloads", "false", "let payloads be recorded unmasked", flag)
+    add("--allow-unsafe-visible-all", "false", "let sidecars see every GPU of a node", flag)
     add("--nvml-memory", "64Mi", "more memory for a sidecar that reads GPUs' driver")
     add("--gpu-exporters", "[]", "which pods export GPU figures, as JSON", _exporters)
     add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
@@ -87,12 +88,6 @@ def parse_settings(argv: list[str], environ: Mapping[str, str] = os.environ) -> 
         exporters=found.gpu_exporters,
         namespaces=found.watch_namespaces,
     )  # fmt: skip
-
-
-def _flag(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text == "true"
 
 
 def _exporters(text: str) -> tuple[ExporterRule, ...]:

@@ -22,6 +22,7 @@ from sidelight_operator.inject.breaker import open_breakers
 from sidelight_operator.kube import KubeError
 from sidelight_operator.kube.api import connect
 from sidelight_operator.kube.following import follow, run_kopf, watch_settings
+from sidelight_operator.options import flag
 from sidelight_operator.webhook import HANDLER_ID
 from sidelight_operator.webhook.admission import Admission
 from sidelight_operator.webhook.bounds import Bounds
@@ -60,19 +61,13 @@ def parse_settings(argv: list[str]) -> argparse.Namespace:
     add("--sidecar-pull-policy", "IfNotPresent", "pull policy of that image")
     add("--sidecar-pull-secrets", "", "names of Secrets for its registry, with commas")
     add("--nvml-memory", "64Mi", "more memory for a sidecar that reads GPUs' driver")
-    add("--allow-unsafe-visible-all", "false", "let sidecars see every GPU of a node", _flag)
+    add("--allow-unsafe-visible-all", "false", "let sidecars see every GPU of a node", flag)
     add("--kubeconfig", "", "kubeconfig file; empty: the pod's own service account")
     add("--log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     settings = parser.parse_args(argv)
     if not settings.sidecar_image:
         parser.error("--sidecar-image is missing: without it there is nothing to inject")
     return settings
-
-
-def _flag(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text == "true"
 
 
 def _names(text: str) -> tuple[str, ...]:
